@@ -1,0 +1,80 @@
+//! The one vocabulary of condition types and reasons. A reason is also the reason of the event about the same change,
+//! and each has its row in `docs/reference/conditions.md`.
+
+use vox_contracts::discovery::FailureClass;
+
+/// Condition types, in the meaning that kstatus and Flux give them.
+pub mod types {
+    /// True: the last fetch worked and the catalog is served. Always present.
+    pub const READY: &str = "Ready";
+    /// True: the catalog is younger than `freshness.maxAge`. Always present.
+    pub const FRESH: &str = "Fresh";
+    /// Present only while True: work for this generation is under way.
+    pub const RECONCILING: &str = "Reconciling";
+    /// Present only while True: nothing will happen until a person changes something.
+    pub const STALLED: &str = "Stalled";
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:expr])+ $name:ident = $text:literal;)+) => {
+        /// Reasons that are not a fetch's [`FailureClass`].
+        pub mod reasons {
+            $($(#[doc = $doc])+ pub const $name: &str = $text;)+
+        }
+        /// Every reason of [`reasons`] with its meaning.
+        pub const REASONS: &[(&str, &str)] = &[$((reasons::$name, concat!($($doc),+)),)+];
+    };
+}
+
+reasons! {
+    /// The catalog is published.
+    PUBLISHED = "Published";
+    /// The catalog is younger than its freshness limit.
+    REFRESHED = "Refreshed";
+    /// The catalog is older than its freshness limit.
+    STALE = "Stale";
+    /// No fetch has worked yet.
+    NEVER_FETCHED = "NeverFetched";
+    /// A discovery Job is running or about to.
+    DISCOVERING = "Discovering";
+    /// `spec.suspend` is true: no fetch is made, the last good catalog is served.
+    SUSPENDED = "Suspended";
+    /// The spec cannot work as it stands; the message says which field and why.
+    INVALID_SPEC = "InvalidSpec";
+    /// The scoreboard database does not answer; what is known is kept and nothing new is recorded.
+    STORE_UNAVAILABLE = "StoreUnavailable";
+    /// The Kubernetes API refused something the source needs (quota, admission); the message has its words.
+    APPLY_REFUSED = "ApplyRefused";
+    /// Models were found for the first time, or new ones since.
+    DISCOVERED = "Discovered";
+    /// Prices of known models changed.
+    REPRICED = "Repriced";
+    /// Models are no longer offered.
+    MODELS_REMOVED = "ModelsRemoved";
+    /// A requested run was not made: the provider was asked less than the minimum interval ago.
+    REQUEST_TOO_SOON = "RequestTooSoon";
+    /// A scheduled run did not happen.
+    SCHEDULE_MISSED = "ScheduleMissed";
+}
+
+/// Every reason that a condition or event of ours can have, with its meaning.
+#[must_use]
+pub fn vocabulary() -> Vec<(&'static str, &'static str)> {
+    let classes = FailureClass::ALL.iter().map(|class| (class.as_str(), class.meaning()));
+    REASONS.iter().copied().chain(classes).map(|(reason, meaning)| (reason, meaning.trim())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_stands_once_and_has_a_meaning() {
+        let mut names: Vec<_> = vocabulary().into_iter().map(|(reason, _)| reason).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        assert!(vocabulary().iter().all(|(_, meaning)| meaning.ends_with(['.', ';'])));
+    }
+}

@@ -1,0 +1,12 @@
+//! The kinds of group `vox.dev`, and the one vocabulary of condition types and reasons.
+//!
+//! The YAML in `crds/generated/` and in `charts/vox-crds/templates/` is made from these types by `make generate`.
+
+pub mod conditions;
+pub mod duration;
+pub mod generate;
+pub mod model_catalog_source;
+pub mod provider;
+
+pub use duration::DurationText;
+pub use model_catalog_source::{ModelCatalogSource, ModelCatalogSourceSpec, ModelCatalogSourceStatus};

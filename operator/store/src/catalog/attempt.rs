@@ -1,0 +1,208 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx as _;
+use sqlx::{PgConnection, Row as _};
+use vox_contracts::discovery::{FailureClass, FetchFailure, FetchOutcome, Permission};
+
+use super::gate::{LastAttempt, Pace, allowed_from};
+use super::{RunIdentity, SourceIdentity};
+use crate::{Error, Result, Store};
+
+/// Outcomes of an attempt that are no failure, as the table and the status write them.
+pub(crate) mod outcome {
+    /// A new revision.
+    pub(crate) const PUBLISHED: &str = "Published";
+    /// The same catalog again.
+    pub(crate) const UNCHANGED: &str = "Unchanged";
+    /// The provider answered 304.
+    pub(crate) const NOT_MODIFIED: &str = "NotModified";
+}
+
+impl Store {
+    /// Lets a run ask the provider, and records that it does; or says until when it has to wait.
+    ///
+    /// Runs of one source are judged one after the other under the source's row lock, so that of two that start together
+    /// one waits (row 28).
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin_attempt(
+        &self,
+        source: &SourceIdentity,
+        run: &RunIdentity,
+        pace: &Pace,
+        now: Timestamp,
+    ) -> Result<Permission> {
+        let mut tx = self.pool.begin().await?;
+        register(&mut tx, source).await?;
+        let known = lock(&mut tx, &source.uid).await?;
+        let last = last_attempt(&mut tx, &source.uid).await?;
+        let until = allowed_from(last.as_ref(), &run.run, &run.plan_digest, pace);
+        if until > now {
+            return Ok(Permission::Wait { until });
+        }
+        sqlx::query(
+            "INSERT INTO catalog_attempt (source_uid, run, plan_digest, started_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (source_uid, run) DO UPDATE
+             SET plan_digest = $3, started_at = $4, finished_at = NULL, outcome = NULL, message = NULL, retry_after_ms = NULL",
+        )
+        .bind(&source.uid)
+        .bind(&run.run)
+        .bind(&run.plan_digest)
+        .bind(now.to_sqlx())
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        // An ETag vouches for the catalog that was fetched with the same plan, not for another filter or endpoint.
+        let same_plan = known.plan_digest.as_deref() == Some(run.plan_digest.as_str());
+        Ok(Permission::Fetch { etag: known.etag.filter(|_| same_plan && known.revision > 0) })
+    }
+
+    /// Records how a run without a catalog ended.
+    ///
+    /// # Errors
+    /// [`Error::Superseded`] when no such run was started for this plan; else when the database does not answer.
+    pub async fn finish_attempt(
+        &self,
+        source: &SourceIdentity,
+        run: &RunIdentity,
+        outcome: &FetchOutcome,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut tx = self.pool.begin().await?;
+        register(&mut tx, source).await?;
+        lock(&mut tx, &source.uid).await?;
+        match outcome {
+            FetchOutcome::NotModified => {
+                finish_good(&mut tx, &source.uid, run, outcome::NOT_MODIFIED, now).await?;
+                sqlx::query("UPDATE catalog_source SET refreshed_at = $2 WHERE source_uid = $1")
+                    .bind(&source.uid)
+                    .bind(now.to_sqlx())
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            FetchOutcome::Failed(failure) => finish_failed(&mut tx, &source.uid, run, failure, now).await?,
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// What the source's row says about the published catalog.
+pub(super) struct Known {
+    pub(super) plan_digest: Option<String>,
+    pub(super) revision: i64,
+    etag: Option<String>,
+}
+
+pub(super) async fn register(tx: &mut PgConnection, source: &SourceIdentity) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO catalog_source (source_uid, namespace, name, provider) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (source_uid) DO UPDATE SET provider = $4, retired_at = NULL
+         WHERE catalog_source.provider <> $4 OR catalog_source.retired_at IS NOT NULL",
+    )
+    .bind(&source.uid)
+    .bind(&source.source.namespace)
+    .bind(&source.source.name)
+    .bind(source.provider.to_string())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Takes the source's row lock: until the transaction ends, nothing else happens to this source.
+pub(super) async fn lock(tx: &mut PgConnection, uid: &str) -> Result<Known> {
+    let row =
+        sqlx::query("SELECT plan_digest, revision, etag FROM catalog_source WHERE source_uid = $1 FOR UPDATE")
+            .bind(uid)
+            .fetch_one(tx)
+            .await?;
+    Ok(Known {
+        plan_digest: row.try_get("plan_digest")?,
+        revision: row.try_get("revision")?,
+        etag: row.try_get("etag")?,
+    })
+}
+
+/// The newest attempt of a source.
+pub(super) async fn last_attempt(tx: &mut PgConnection, uid: &str) -> Result<Option<LastAttempt>> {
+    let row = sqlx::query(
+        "SELECT run, plan_digest, started_at, finished_at, outcome, failures, retry_after_ms FROM catalog_attempt
+         WHERE source_uid = $1 ORDER BY started_at DESC, run DESC LIMIT 1",
+    )
+    .bind(uid)
+    .fetch_optional(tx)
+    .await?;
+    row.map(|row| -> Result<LastAttempt> {
+        let started: jiff_sqlx::Timestamp = row.try_get("started_at")?;
+        let finished: Option<jiff_sqlx::Timestamp> = row.try_get("finished_at")?;
+        let outcome: Option<String> = row.try_get("outcome")?;
+        let retry_after_ms: Option<i64> = row.try_get("retry_after_ms")?;
+        Ok(LastAttempt {
+            run: row.try_get("run")?,
+            plan_digest: row.try_get("plan_digest")?,
+            started_at: started.to_jiff(),
+            finished_at: finished.map(|time| time.to_jiff()),
+            failure: outcome.as_deref().and_then(failure_class),
+            failures: u32::try_from(row.try_get::<i64, _>("failures")?).unwrap_or(u32::MAX),
+            retry_after: retry_after_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis),
+        })
+    })
+    .transpose()
+}
+
+/// The failure that an outcome stands for, if it is one.
+pub(super) fn failure_class(outcome: &str) -> Option<FailureClass> {
+    FailureClass::ALL.iter().copied().find(|class| class.as_str() == outcome)
+}
+
+pub(super) async fn finish_good(
+    tx: &mut PgConnection,
+    uid: &str,
+    run: &RunIdentity,
+    outcome: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let done = sqlx::query(
+        "UPDATE catalog_attempt SET finished_at = $4, outcome = $5, message = NULL, retry_after_ms = NULL, failures = 0
+         WHERE source_uid = $1 AND run = $2 AND plan_digest = $3",
+    )
+    .bind(uid)
+    .bind(&run.run)
+    .bind(&run.plan_digest)
+    .bind(now.to_sqlx())
+    .bind(outcome)
+    .execute(tx)
+    .await?;
+    found(done.rows_affected(), run)
+}
+
+pub(super) async fn finish_failed(
+    tx: &mut PgConnection,
+    uid: &str,
+    run: &RunIdentity,
+    failure: &FetchFailure,
+    now: Timestamp,
+) -> Result<()> {
+    let done = sqlx::query(
+        "UPDATE catalog_attempt SET finished_at = $4, outcome = $5, message = $6, retry_after_ms = $7, failures = 1 + COALESCE(
+             (SELECT failures FROM catalog_attempt WHERE source_uid = $1 AND run <> $2 AND finished_at IS NOT NULL
+              ORDER BY started_at DESC LIMIT 1), 0)
+         WHERE source_uid = $1 AND run = $2 AND plan_digest = $3",
+    )
+    .bind(uid)
+    .bind(&run.run)
+    .bind(&run.plan_digest)
+    .bind(now.to_sqlx())
+    .bind(failure.class.as_str())
+    .bind(&failure.message)
+    .bind(failure.retry_after_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)))
+    .execute(tx)
+    .await?;
+    found(done.rows_affected(), run)
+}
+
+fn found(rows: u64, run: &RunIdentity) -> Result<()> {
+    if rows == 0 { Err(Error::Superseded { run: run.run.clone() }) } else { Ok(()) }
+}

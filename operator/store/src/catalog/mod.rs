@@ -1,0 +1,34 @@
+//! The catalog's tables.
+
+pub mod diff;
+pub mod gate;
+mod attempt;
+mod publish;
+mod read;
+
+use serde::Serialize;
+use vox_contracts::ProviderType;
+use vox_contracts::entry::CatalogSourceRef;
+
+pub use publish::PublishLimits;
+pub use read::{AttemptState, CatalogState, SourceState};
+
+/// Which source, by its Kubernetes identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceIdentity {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// Namespace and name.
+    pub source: CatalogSourceRef,
+    /// Who its models are listed under.
+    pub provider: ProviderType,
+}
+
+/// One run of a source: a Job, working on one plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunIdentity {
+    /// Name of the Job: all its pods are one run.
+    pub run: String,
+    /// Digest of all that shapes the fetch.
+    pub plan_digest: String,
+}

@@ -1,0 +1,56 @@
+use vox_contracts::discovery::FailureClass;
+
+/// The result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong with the store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database URL is not one.
+    #[error("failed to read the database URL: write postgres://user:password@host:port/database")]
+    Url,
+    /// The database did not answer, or answered with an error.
+    #[error("failed to query the database")]
+    Query(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("failed to migrate the database schema: {0}")]
+    Migration(String),
+    /// Something in the database or for it is not of its type.
+    #[error("failed to convert {what}")]
+    Convert {
+        /// What was to be converted.
+        what: &'static str,
+        /// Why it failed.
+        source: serde_json::Error,
+    },
+    /// An upload that breaks the rules of publication.
+    #[error("{message}")]
+    Refused {
+        /// Also the reason of the condition.
+        class: FailureClass,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// An upload or report for a plan that is no longer the source's, or a run that was never started.
+    #[error("failed to match the run {run:?} with its plan: the source has changed since; the next run will use the new plan")]
+    Superseded {
+        /// The run.
+        run: String,
+    },
+}
+
+impl Error {
+    /// Whether the database itself is the trouble, so that the caller waits and tries again.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Query(_))
+    }
+
+    /// A migration fails because the database is away (try again) or because of what is in it (do not).
+    pub(crate) fn from_migration(error: sqlx::migrate::MigrateError) -> Self {
+        match error {
+            sqlx::migrate::MigrateError::Execute(source) => Self::Query(source),
+            other => Self::Migration(other.to_string()),
+        }
+    }
+}
