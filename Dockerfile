@@ -1,0 +1,24 @@
+# The images of the project: one static program and the certificates of public authorities in each, nothing else.
+#
+# Programs are compiled outside, once, with the caches of the machine, and copied from a small build context that holds
+#   vox-operator, vox-wire    static programs
+#   ca-certificates.crt       a bundle of certificates: an empty image has none, and HTTPS to public services needs them
+# Both programs have to be there for either image: the classic builder, which machines without buildx fall back to, runs every stage up to
+# its target. `vox-e2e images` makes that folder and calls `docker build` on it. By hand:
+#   export RUSTFLAGS="-C target-feature=+crt-static" target=x86_64-unknown-linux-gnu
+#   cargo build --release --target $target --package vox-controller --package vox-wire
+#   mkdir context && cp target/$target/release/vox-{operator,wire} /etc/ssl/certs/ca-certificates.crt context/
+#   docker build --file Dockerfile --target vox-operator --tag vox-operator:dev context
+
+FROM scratch AS base
+COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+# A number, not a name: there is no /etc/passwd, and `runAsNonRoot` can only check numbers.
+USER 65532:65532
+
+FROM base AS vox-operator
+COPY vox-operator /usr/local/bin/vox-operator
+ENTRYPOINT ["/usr/local/bin/vox-operator"]
+
+FROM base AS vox-wire
+COPY vox-wire /usr/local/bin/vox-wire
+ENTRYPOINT ["/usr/local/bin/vox-wire"]

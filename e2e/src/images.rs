@@ -1,0 +1,156 @@
+//! The project's own images: compiled on this machine, wrapped by the Dockerfile at the top, named by their content.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::cluster::Clusters;
+use crate::engine::Engine;
+use crate::paths::Paths;
+use crate::run::{Cmd, say};
+use crate::{content, host, postgres_image};
+
+/// A program that becomes an image.
+struct Program {
+    /// The crate.
+    package: &'static str,
+    /// The program, the target in the Dockerfile, and the name of the image.
+    name: &'static str,
+    /// The variable that names the image.
+    variable: &'static str,
+}
+
+const PROGRAMS: [Program; 2] = [
+    Program { package: "vox-controller", name: "vox-operator", variable: "VOX_OPERATOR_IMAGE" },
+    Program { package: "vox-wire", name: "vox-wire", variable: "VOX_WIRE_IMAGE" },
+];
+const POSTGRES_VARIABLE: &str = "VOX_POSTGRES_IMAGE";
+const CERTIFICATES: &str = "ca-certificates.crt";
+const DOCKERFILE: &str = "Dockerfile";
+/// Where distributions keep the certificates of public authorities, the most common place first.
+const CA_BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Builds all images and records their names.
+pub fn build(paths: &Paths, engine: &Engine) -> Result<()> {
+    let context = gather(paths, &compile(paths)?)?;
+    let mut record = String::new();
+    for program in &PROGRAMS {
+        let image = wrap(paths, engine, program, &context)?;
+        record.push_str(&format!("{}={image}\n", program.variable));
+    }
+    host::remove(&context)?;
+    record.push_str(&format!("{POSTGRES_VARIABLE}={}\n", postgres_image::ensure(paths, engine)?));
+    std::fs::write(paths.images(), &record).context("failed to record the images")?;
+    print!("{record}");
+    Ok(())
+}
+
+/// Compiles the programs without a dynamic loader, for an image that has none.
+fn compile(paths: &Paths) -> Result<PathBuf> {
+    let triple = host_triple()?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths.cache.join("target"), PathBuf::from);
+    say(format!("compiling {} (minutes the first time)", PROGRAMS.map(|program| program.name).join(" and ")));
+    let build =
+        Cmd::new("cargo").args(["build", "--release", "--locked", "--target", &triple]).folder(&paths.repo);
+    let build = PROGRAMS
+        .iter()
+        .fold(build, |build, program| build.args(["--package", program.package, "--bin", program.name]));
+    let build =
+        build.env("RUSTFLAGS", "-C target-feature=+crt-static").env("CARGO_TARGET_DIR", &target).limit(3600);
+    build.show(&paths.log("cargo")).context("failed to compile the project's programs")?;
+    Ok(target.join(triple).join("release"))
+}
+
+fn host_triple() -> Result<String> {
+    let text =
+        Cmd::new("rustc").arg("-vV").output().context("failed to ask rustc for this machine's target")?;
+    let triple =
+        text.lines().find_map(|line| line.strip_prefix("host: ")).context("failed to read rustc's target")?;
+    if !triple.ends_with("-linux-gnu") {
+        bail!("failed to compile for {triple}: images hold Linux programs; run this on Linux");
+    }
+    Ok(triple.to_owned())
+}
+
+/// The folder that the Dockerfile copies from: the programs and the certificates.
+fn gather(paths: &Paths, release: &Path) -> Result<PathBuf> {
+    let context = paths.work().join("images");
+    host::remove(&context)?;
+    std::fs::create_dir_all(&context).context("failed to make a scratch folder")?;
+    let bundle = CA_BUNDLES.iter().map(Path::new).find(|bundle| bundle.is_file());
+    let bundle =
+        bundle.context("failed to find certificates of public authorities: install ca-certificates")?;
+    let mut files = vec![(bundle.to_path_buf(), CERTIFICATES), (paths.repo.join(DOCKERFILE), DOCKERFILE)];
+    files.extend(PROGRAMS.iter().map(|program| (release.join(program.name), program.name)));
+    for (from, to) in files {
+        std::fs::copy(&from, context.join(to))
+            .with_context(|| format!("failed to copy {}", from.display()))?;
+    }
+    Ok(context)
+}
+
+fn wrap(paths: &Paths, engine: &Engine, program: &Program, context: &Path) -> Result<String> {
+    let parts = [program.name, CERTIFICATES, DOCKERFILE].map(|part| context.join(part));
+    let image = format!("{}:{}", program.name, content::key(&parts.each_ref().map(PathBuf::as_path))?);
+    if !engine.has_image(&image) {
+        say(format!("building {image}"));
+        engine.build(paths, context, &["--target", program.name], &image)?;
+    }
+    Ok(image)
+}
+
+/// The variables and images that were recorded last.
+pub fn recorded(paths: &Paths) -> Vec<(String, String)> {
+    parse(&std::fs::read_to_string(paths.images()).unwrap_or_default())
+}
+
+fn parse(record: &str) -> Vec<(String, String)> {
+    record
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, image)| (name.to_owned(), image.to_owned()))
+        .collect()
+}
+
+/// Loads images into all clusters; those that a cluster has are passed over.
+pub fn load(clusters: &Clusters<'_>, named: &[String]) -> Result<()> {
+    let recorded: Vec<String> = recorded(clusters.paths).into_iter().map(|(_, image)| image).collect();
+    let images = if named.is_empty() { &recorded } else { named };
+    if images.is_empty() {
+        bail!("nothing to load: build the images with `vox-e2e images` first, or name some");
+    }
+    if let Some(image) = images.iter().find(|image| !clusters.engine.has_image(image)) {
+        bail!(
+            "failed to load {image}: the engine does not have it; build it first (`vox-e2e images` builds the project's)"
+        );
+    }
+    let names = clusters.names()?;
+    if names.is_empty() {
+        bail!("no cluster to load images into: run `vox-e2e up` first");
+    }
+    for name in names {
+        say(format!("{name}: loading {}", images.join(", ")));
+        let load = clusters.kind(["load", "docker-image", "--name", &name]).args(images).limit(600);
+        load.output().with_context(|| format!("failed to load images into {name}"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_its_own_record() {
+        let record =
+            parse("VOX_OPERATOR_IMAGE=vox-operator:0123456789ab\nVOX_POSTGRES_IMAGE=postgres:17\n\n");
+        assert_eq!(record.len(), 2);
+        assert_eq!(record[0], ("VOX_OPERATOR_IMAGE".to_owned(), "vox-operator:0123456789ab".to_owned()));
+    }
+}
