@@ -1,0 +1,80 @@
+//! A server that speaks the model providers' wire formats, with faults on demand. Tests, the demo and the benchmarks
+//! talk to it instead of to a provider.
+//!
+//! ```text
+//! /openrouter/api/v1/models, /openrouter/api/v1/models/{author}/{slug}/endpoints
+//! /ollama/api/{tags,show,version}
+//! /openai/v1/models  /groq/openai/v1/models  /mistral/v1/models  /vllm/v1/models
+//! PUT, DELETE /_wire/{provider}      faults and sizes, see [`settings::Settings`]
+//! GET, DELETE /_wire/requests        how often each path was asked
+//! GET /healthz
+//! ```
+
+pub mod args;
+pub mod client;
+pub mod control;
+pub mod fault;
+pub mod providers;
+pub mod reply;
+pub mod settings;
+pub mod state;
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use crate::providers::Provider;
+pub use crate::settings::Settings;
+pub use crate::state::Wire;
+
+/// Every route of the server.
+pub fn router(wire: Wire) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok" }))
+        .merge(control::routes())
+        .merge(providers::routes())
+        .with_state(wire)
+}
+
+/// A server in this process, for tests. Ends when dropped.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its settings and counts.
+    pub wire: Wire,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Starts on a free port of the loopback interface.
+    ///
+    /// # Errors
+    /// When no port can be bound or the fixtures do not parse.
+    pub async fn start() -> anyhow::Result<Self> {
+        let wire = Wire::new(&Settings::default())?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let app = router(wire.clone());
+        let task = tokio::spawn(async move {
+            // A listener that stops accepting shows in the test as a refused connection.
+            let _ = axum::serve(listener, app).await;
+        });
+        Ok(Self { address, wire, task })
+    }
+
+    /// The base URL that a client of this provider would be given.
+    #[must_use]
+    pub fn base_url(&self, provider: Provider) -> String {
+        format!("http://{}{}", self.address, provider.base_path())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

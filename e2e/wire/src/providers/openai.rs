@@ -1,0 +1,58 @@
+//! OpenAI and those who answer like it: Groq, Mistral, vLLM.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use super::{Asked, Provider};
+use crate::settings::Settings;
+use crate::state::Wire;
+
+pub(crate) fn routes() -> Router<Wire> {
+    [Provider::OpenAi, Provider::Groq, Provider::Mistral, Provider::Vllm].into_iter().fold(
+        Router::new(),
+        |router, provider| {
+            let path = format!("{}/models", provider.base_path());
+            router.route(&path, get(async move |wire, headers| models(provider, wire, headers).await))
+        },
+    )
+}
+
+async fn models(provider: Provider, State(wire): State<Wire>, headers: HeaderMap) -> Response {
+    let path = format!("{}/models", provider.base_path());
+    let asked = Asked { wire, provider, path, page: String::new(), headers };
+    asked
+        .list(|fact, _: &Settings| row(provider, fact), |rows, _| json!({"object": "list", "data": rows}))
+        .await
+}
+
+fn row(provider: Provider, fact: &Value) -> Value {
+    let mut row = fact.clone();
+    row["object"] = json!("model");
+    match provider {
+        Provider::Mistral => {
+            // Mistral writes the same time, the server's own, into every row.
+            row["created"] = json!(now());
+            row["owned_by"] = json!("mistralai");
+            row["type"] = json!("base");
+            row["name"] = fact["id"].clone();
+        }
+        Provider::Vllm => {
+            row["created"] = json!(now());
+            row["owned_by"] = json!("vllm");
+            row["permission"] = json!([]);
+        }
+        _ => {}
+    }
+    row
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
