@@ -1,1 +1,66 @@
-//! To be written.
+//! Asks model providers what they serve and what it costs. Knows HTTP and the contracts; no Kubernetes, no SQL.
+//!
+//! [`discover`] is the whole of it. A new source is one file in [`sources`] and one line in [`registry::source`].
+
+mod contract;
+mod credential;
+pub mod filter;
+pub mod http;
+pub mod listing;
+mod normalise;
+mod object;
+mod read;
+pub mod registry;
+pub mod sources;
+mod text;
+
+use vox_contracts::discovery::{FetchFailure, FetchTarget};
+
+pub use crate::credential::Credential;
+pub use crate::normalise::{FetchedCatalog, normalise};
+
+use crate::http::Http;
+use crate::registry::Answer;
+
+/// How a fetch ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// The provider answered 304: the catalog of the given ETag still holds.
+    NotModified,
+    /// A catalog.
+    Catalog(FetchedCatalog),
+}
+
+/// Fetches a target's catalog within its `timeout_ms`, retrying what may succeed a moment later.
+///
+/// A credential is sent wherever the endpoint says, also over plain http: model servers inside a cluster have no
+/// certificate. Whether an endpoint may be plain http is for the resource's validation to say.
+///
+/// # Errors
+/// Why there is no catalog. No message holds the credential, even where the provider repeats it.
+pub async fn discover(
+    target: &FetchTarget,
+    credential: Option<&Credential>,
+    etag: Option<&str>,
+) -> Result<Fetched, FetchFailure> {
+    let auth = contract::auth_header(&target.provider);
+    let extra = contract::extra_headers(&target.provider);
+    let http = Http::new(target, credential, auth.as_ref(), extra, contract::patience(target.catalog))?;
+    let source = registry::source(target.catalog);
+    // The providers' rows are quoted in refusals and in the reason for an empty catalog.
+    let redact = |text: &mut String| *text = http.redact(text);
+    match source.fetch(&http, target, etag).await? {
+        Answer::NotModified => Ok(Fetched::NotModified),
+        Answer::Listing(listing) => {
+            let mut catalog = normalise(listing, target).map_err(|mut failure| {
+                redact(&mut failure.message);
+                failure
+            })?;
+            for refusal in &mut catalog.refusals {
+                redact(&mut refusal.row);
+                redact(&mut refusal.reason);
+            }
+            Ok(Fetched::Catalog(catalog))
+        }
+    }
+}

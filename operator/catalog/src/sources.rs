@@ -1,0 +1,9 @@
+//! One file per family of list formats. In each: pure parsing (bytes to entries) and, apart from it, the requests.
+
+pub mod ollama;
+pub mod openai_compatible;
+pub mod openrouter;
+
+mod flags;
+mod prices;
+mod row;
