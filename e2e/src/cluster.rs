@@ -84,7 +84,7 @@ impl Clusters<'_> {
                 say(format!("{name}: {reason}; making it anew"));
                 self.delete(name)?;
             }
-            Verdict::Check => match self.wait_ready(name, RECOVERY) {
+            Verdict::Check => match self.recover(name) {
                 Ok(()) => return self.complete(name, image).map(|()| false),
                 Err(error) => {
                     say(format!("{name}: {error:#}; making it anew"));
@@ -127,6 +127,27 @@ impl Clusters<'_> {
         delete.output().map(drop).with_context(|| format!("failed to delete the cluster {name}"))
     }
 
+    fn recover(&self, name: &str) -> Result<()> {
+        // Engines give addresses in the order in which containers start, and a control plane is made for one address.
+        // kind's own image adapts itself; ours would wait for ever.
+        match (self.readiness(name), self.address(name), self.address_made_for(name)) {
+            (Err(_), Some(now), Some(then)) if now != then => {
+                bail!("its node was made for the address {then} and now has {now}")
+            }
+            _ => self.wait_ready(name, RECOVERY),
+        }
+    }
+
+    fn address(&self, name: &str) -> Option<String> {
+        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        self.engine.docker(["container", "inspect", "--format", format, &node_name(name)]).output().ok()
+    }
+
+    fn address_made_for(&self, name: &str) -> Option<String> {
+        let read = ["exec", &node_name(name), "cat", "/etc/kubernetes/manifests/kube-apiserver.yaml"];
+        advertised_address(&self.engine.docker(read).output().ok()?).map(str::to_owned)
+    }
+
     fn wait_ready(&self, name: &str, limit: Duration) -> Result<()> {
         let mut reason = self.readiness(name);
         if reason.is_ok() {
@@ -142,22 +163,26 @@ impl Clusters<'_> {
         reason
     }
 
-    /// Whether a cluster can be used: the API server and nodes are ready, DNS answers, and pods can be made (they need the `default` account).
+    /// Whether a cluster can be used: nodes and DNS are there, and pods can be made (they need the `default` account).
     pub fn readiness(&self, name: &str) -> Result<()> {
         let kubeconfig = self.paths.kubeconfig(name);
-        let get = |args: &[&str]| -> Result<Value> {
-            let text =
-                self.tools.kubectl(&kubeconfig, ["get", "--output=json"]).args(args).limit(20).output()?;
+        let get = |args: &[&str]| self.tools.kubectl(&kubeconfig, ["get"]).args(args).limit(20).output();
+        let read = |args: &[&str]| -> Result<Value> {
+            let text = get(&[args, &["--output=json"]].concat())?;
             serde_json::from_str(&text).context("failed to read kubectl's answer")
         };
-        let nodes = get(&["nodes"])?;
-        if let Some(node) = unready_node(&nodes) {
+        if let Some(node) = unready_node(&read(&["nodes"])?) {
             bail!("node {node} is not ready");
         }
-        let dns = get(&["deployment", "coredns", "--namespace=kube-system"])?;
+        let dns = read(&["deployment", "coredns", "--namespace=kube-system"])?;
         if dns["status"]["availableReplicas"].as_u64().unwrap_or(0) == 0 {
             bail!("CoreDNS is not available");
         }
+        // What the API server tells is 40 s old when a node has just been killed, so kubelet and a pod are asked themselves.
+        let node = node_name(name);
+        get(&["--raw", &format!("/api/v1/nodes/{node}/proxy/healthz")]).context("kubelet does not answer")?;
+        get(&["--raw", "/api/v1/namespaces/kube-system/services/kube-dns:metrics/proxy/metrics"])
+            .context("CoreDNS does not answer")?;
         get(&["serviceaccount", "default", "--namespace=default"]).map(drop)
     }
 
@@ -182,6 +207,10 @@ impl Clusters<'_> {
 /// kind's name for the only node of a cluster.
 pub fn node_name(cluster: &str) -> String {
     format!("{cluster}-control-plane")
+}
+
+fn advertised_address(manifest: &str) -> Option<&str> {
+    manifest.lines().find_map(|line| line.trim().strip_prefix("- --advertise-address="))
 }
 
 fn unready_node(nodes: &Value) -> Option<&str> {
@@ -214,6 +243,12 @@ mod tests {
         {
             assert!(matches!(judge(Some(&stale), "i", has_kubeconfig), Verdict::Replace(_)), "{stale:?}");
         }
+    }
+
+    #[test]
+    fn reads_the_address_that_a_control_plane_is_made_for() {
+        let manifest = "  - command:\n    - kube-apiserver\n    - --advertise-address=172.18.0.2\n";
+        assert_eq!(advertised_address(manifest), Some("172.18.0.2"));
     }
 
     #[test]

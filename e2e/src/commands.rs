@@ -1,6 +1,7 @@
 //! What each command does, in order.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -13,6 +14,9 @@ use crate::run::{elapsed, say};
 use crate::tools::{self, Tools};
 use crate::{daemon, database, host, images, node_image, status};
 
+/// How long to wait for another harness: a first build of the node image takes a quarter of an hour.
+const PATIENCE: Duration = Duration::from_secs(1200);
+
 /// Does what the command line asks for.
 pub fn run(args: Args) -> Result<()> {
     elapsed();
@@ -20,7 +24,7 @@ pub fn run(args: Args) -> Result<()> {
     let external = args.kubeconfig.map(|file| std::path::absolute(&file).unwrap_or(file));
     match (args.command, external) {
         (Command::Env, external) => env(&paths, external.as_deref()),
-        (Command::Status, Some(file)) | (Command::Up { .. }, Some(file)) => check_external(&paths, &file),
+        (Command::Status | Command::Up { .. }, Some(file)) => check_external(&paths, &file),
         (Command::Status, None) => status::print(&paths),
         (Command::Down, Some(file)) => {
             say(format!("the cluster of {} is not ours: nothing to take down", file.display()));
@@ -30,30 +34,51 @@ pub fn run(args: Args) -> Result<()> {
             "cannot load images into the cluster of {}: push them to a registry that it pulls from, and set VOX_OPERATOR_IMAGE and VOX_WIRE_IMAGE to their names",
             file.display()
         ),
-        (command, _) => {
-            let _lock = Lock::take(&paths)?;
-            begin(&paths)?;
-            locked(&paths, command)
-        }
+        (command, _) => locked(&paths, command),
     }
 }
 
+/// Commands that change something, one at a time. What takes long and changes nothing of ours comes before the lock.
 fn locked(paths: &Paths, command: Command) -> Result<()> {
     match command {
-        Command::Up { clusters } => up(paths, usize::from(clusters)),
-        Command::Down => down(paths),
-        Command::Images => images::build(paths, &Engine::ensure(paths)?.0),
+        Command::Up { clusters } => {
+            let _lock = Lock::take(paths)?;
+            begin(paths)?;
+            up(paths, usize::from(clusters))
+        }
+        Command::Down => {
+            let _lock = Lock::take(paths)?;
+            begin(paths)?;
+            down(paths)
+        }
+        Command::Images => {
+            let release = images::compile(paths)?;
+            let _lock = Lock::wait(paths, PATIENCE)?;
+            begin(paths)?;
+            images::build(paths, &Engine::ensure(paths)?.0, &release)
+        }
         Command::Load { images: named } => {
+            let _lock = Lock::wait(paths, PATIENCE)?;
+            begin(paths)?;
             let (engine, tools) = (Engine::require(paths)?, Tools::ensure(paths)?);
             images::load(&Clusters { paths, engine: &engine, tools: &tools }, &named)
         }
         Command::Database => {
-            let (engine, _) = Engine::ensure(paths)?;
-            println!("{}", database::ensure(paths, &engine)?);
+            println!("{}", database(paths)?);
             Ok(())
         }
         Command::Status | Command::Env => Ok(()),
     }
+}
+
+/// Every test program may ask for the database at once; when it is there, nobody has to wait for anybody.
+fn database(paths: &Paths) -> Result<String> {
+    if let Some(url) = Engine::running(paths).and_then(|engine| database::answering(&engine)) {
+        return Ok(url);
+    }
+    let _lock = Lock::wait(paths, PATIENCE)?;
+    begin(paths)?;
+    database::ensure(paths, &Engine::ensure(paths)?.0)
 }
 
 /// Ends what a killed run left at work and removes its scratch files: it would go on changing what we look at.

@@ -43,6 +43,27 @@ pub fn ensure(paths: &Paths, engine: &Engine) -> Result<String> {
     url(engine).context("failed to learn the database's port")
 }
 
+/// The URL of the database, if it answers.
+pub fn answering(engine: &Engine) -> Option<String> {
+    url(engine).filter(|_| answers(engine))
+}
+
+/// Asks over TCP: while the image prepares the database, the server listens on a Unix socket only.
+fn answers(engine: &Engine) -> bool {
+    let ready = [
+        "exec",
+        CONTAINER,
+        "pg_isready",
+        "--quiet",
+        "--host=127.0.0.1",
+        "--username",
+        NAME,
+        "--dbname",
+        NAME,
+    ];
+    engine.docker(ready).succeeds()
+}
+
 /// The URL of the database, if it runs.
 pub fn url(engine: &Engine) -> Option<String> {
     running_image(engine)?;

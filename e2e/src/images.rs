@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cluster::Clusters;
+use crate::cluster::{Clusters, node_name};
 use crate::engine::Engine;
 use crate::paths::Paths;
 use crate::run::{Cmd, say};
@@ -35,9 +35,9 @@ const CA_BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// Builds all images and records their names.
-pub fn build(paths: &Paths, engine: &Engine) -> Result<()> {
-    let context = gather(paths, &compile(paths)?)?;
+/// Builds all images from the folder of compiled programs and records their names.
+pub fn build(paths: &Paths, engine: &Engine, release: &Path) -> Result<()> {
+    let context = gather(paths, release)?;
     let mut record = String::new();
     for program in &PROGRAMS {
         let image = wrap(paths, engine, program, &context)?;
@@ -50,8 +50,8 @@ pub fn build(paths: &Paths, engine: &Engine) -> Result<()> {
     Ok(())
 }
 
-/// Compiles the programs without a dynamic loader, for an image that has none.
-fn compile(paths: &Paths) -> Result<PathBuf> {
+/// Compiles the programs without a dynamic loader, for an image that has none. Returns their folder.
+pub fn compile(paths: &Paths) -> Result<PathBuf> {
     let triple = host_triple()?;
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths.cache.join("target"), PathBuf::from);
@@ -118,7 +118,7 @@ fn parse(record: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Loads images into all clusters; those that a cluster has are passed over.
+/// Loads images into all clusters: those that are named, or those that were recorded and are not there yet.
 pub fn load(clusters: &Clusters<'_>, named: &[String]) -> Result<()> {
     let recorded: Vec<String> = recorded(clusters.paths).into_iter().map(|(_, image)| image).collect();
     let images = if named.is_empty() { &recorded } else { named };
@@ -135,11 +135,32 @@ pub fn load(clusters: &Clusters<'_>, named: &[String]) -> Result<()> {
         bail!("no cluster to load images into: run `vox-e2e up` first");
     }
     for name in names {
-        say(format!("{name}: loading {}", images.join(", ")));
-        let load = clusters.kind(["load", "docker-image", "--name", &name]).args(images).limit(600);
-        load.output().with_context(|| format!("failed to load images into {name}"))?;
+        // The tags of recorded images change with their content; a name that somebody gave may stand for something new.
+        let there = if named.is_empty() { images_on_node(clusters, &name) } else { Vec::new() };
+        let missing: Vec<&String> =
+            images.iter().filter(|image| !there.contains(&full_name(image))).collect();
+        for image in missing {
+            say(format!("{name}: loading {image}"));
+            let load = clusters.kind(["load", "docker-image", "--name", &name, image]).limit(600);
+            load.output().with_context(|| format!("failed to load {image} into {name}"))?;
+        }
     }
     Ok(())
+}
+
+fn images_on_node(clusters: &Clusters<'_>, name: &str) -> Vec<String> {
+    let list = ["exec", &node_name(name), "ctr", "--namespace=k8s.io", "images", "list", "--quiet"];
+    let list = clusters.engine.docker(list).output().unwrap_or_default();
+    list.lines().map(str::to_owned).collect()
+}
+
+/// An image's name with the registry that Docker leaves out: containerd leaves out nothing.
+fn full_name(image: &str) -> String {
+    match image.split_once('/') {
+        None => format!("docker.io/library/{image}"),
+        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => image.to_owned(),
+        Some(_) => format!("docker.io/{image}"),
+    }
 }
 
 #[cfg(test)]
@@ -152,5 +173,13 @@ mod tests {
             parse("VOX_OPERATOR_IMAGE=vox-operator:0123456789ab\nVOX_POSTGRES_IMAGE=postgres:17\n\n");
         assert_eq!(record.len(), 2);
         assert_eq!(record[0], ("VOX_OPERATOR_IMAGE".to_owned(), "vox-operator:0123456789ab".to_owned()));
+    }
+
+    #[test]
+    fn names_an_image_as_containerd_does() {
+        assert_eq!(full_name("vox-operator:0123"), "docker.io/library/vox-operator:0123");
+        assert_eq!(full_name("team/vox:1"), "docker.io/team/vox:1");
+        assert_eq!(full_name("vox.local/postgres:15-0"), "vox.local/postgres:15-0");
+        assert_eq!(full_name("localhost/vox:1"), "localhost/vox:1");
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::paths::Paths;
+use crate::run::say;
 
 /// Held until it is dropped or the process ends, however it ends.
 #[derive(Debug)]
@@ -16,20 +18,44 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock, or says who has it.
     pub fn take(paths: &Paths) -> Result<Self> {
+        match Self::try_take(paths)? {
+            Ok(lock) => Ok(lock),
+            Err(holder) => bail!("another vox-e2e is at work ({holder}); wait for it or end it"),
+        }
+    }
+
+    /// Takes the lock as soon as it is free: for commands that several tests give at the same time.
+    pub fn wait(paths: &Paths, limit: Duration) -> Result<Self> {
+        let mut said = false;
+        let mut taken = Self::try_take(paths)?;
+        let begun = Instant::now();
+        while let Err(holder) = &taken {
+            if begun.elapsed() > limit {
+                bail!(
+                    "another vox-e2e is at work ({holder}), for more than {} s; wait for it or end it",
+                    limit.as_secs()
+                );
+            }
+            if !std::mem::replace(&mut said, true) {
+                say(format!("waiting for another vox-e2e ({holder})"));
+            }
+            std::thread::sleep(Duration::from_millis(200));
+            taken = Self::try_take(paths)?;
+        }
+        taken.map_err(anyhow::Error::msg)
+    }
+
+    /// The lock, or its holder.
+    fn try_take(paths: &Paths) -> Result<Result<Self, String>> {
         let path = paths.state.join("lock");
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .with_context(|| format!("failed to open {}", path.display()))?;
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+        let mut file = file.with_context(|| format!("failed to open {}", path.display()))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder).ok();
-                bail!("another vox-e2e is at work ({}); wait for it or end it", holder.trim());
+                return Ok(Err(holder.trim().to_owned()));
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("failed to lock {}", path.display()));
@@ -39,7 +65,7 @@ impl Lock {
         file.set_len(0).and_then(|()| file.rewind()).context("failed to empty the lock file")?;
         writeln!(file, "pid {}: {}", std::process::id(), command.join(" "))
             .context("failed to write the lock file")?;
-        Ok(Self { _file: file })
+        Ok(Ok(Self { _file: file }))
     }
 }
 
@@ -55,8 +81,10 @@ mod tests {
         let first = Lock::take(&paths).unwrap();
         let error = Lock::take(&paths).unwrap_err().to_string();
         assert!(error.contains(&format!("pid {}", std::process::id())), "{error}");
+        let error = Lock::wait(&paths, Duration::ZERO).unwrap_err().to_string();
+        assert!(error.contains("another vox-e2e is at work"), "{error}");
         drop(first);
-        Lock::take(&paths).unwrap();
+        Lock::wait(&paths, Duration::ZERO).unwrap();
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

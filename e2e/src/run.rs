@@ -63,11 +63,45 @@ pub struct Cmd {
     first_line_limit: Option<Duration>,
 }
 
-/// What a program said and how it ended.
-struct Outcome {
-    status: ExitStatus,
+/// What a program said.
+#[derive(Default)]
+struct Said {
     stdout: String,
     last_lines: VecDeque<String>,
+    /// Those of the last lines that went to standard error.
+    complaints: VecDeque<String>,
+}
+
+impl Said {
+    fn take(&mut self, line: Line, each: &mut dyn FnMut(&str)) {
+        let text = match line {
+            Line::Out(text) => {
+                self.stdout.push_str(&text);
+                self.stdout.push('\n');
+                text
+            }
+            Line::Err(text) => {
+                keep(&mut self.complaints, text.clone());
+                text
+            }
+        };
+        each(&text);
+        keep(&mut self.last_lines, text);
+    }
+
+    /// The lines that explain a failure.
+    fn quoted(&self, lines: &VecDeque<String>) -> String {
+        // What a program wrote to standard output may be data; it explains a failure only if nothing else does.
+        let lines = if lines.is_empty() { &self.last_lines } else { lines };
+        quote(lines.iter().map(String::as_str))
+    }
+}
+
+fn keep(lines: &mut VecDeque<String>, line: String) {
+    if lines.len() == QUOTED_LINES {
+        lines.pop_front();
+    }
+    lines.push_back(line);
 }
 
 enum Line {
@@ -134,27 +168,32 @@ impl Cmd {
     /// Runs it and returns what it wrote to standard output, without the white space around it.
     pub fn output(self) -> Result<String> {
         let shown = self.shown();
-        let outcome = self.finish(&mut |_| {})?;
-        check(&shown, &outcome)?;
-        Ok(outcome.stdout.trim().to_owned())
+        let (status, said) = self.finish(&mut |_| {})?;
+        if !status.success() {
+            bail!("failed to run {shown}: {status}{}", said.quoted(&said.complaints));
+        }
+        Ok(said.stdout.trim().to_owned())
     }
 
     /// Whether it can be run and ends well.
     pub fn succeeds(self) -> bool {
-        self.finish(&mut |_| {}).is_ok_and(|outcome| outcome.status.success())
+        self.finish(&mut |_| {}).is_ok_and(|(status, _)| status.success())
     }
 
     /// Runs it, shows what it says line by line, and keeps all of it in a log.
     pub fn show(self, log: &Path) -> Result<()> {
         let shown = self.shown();
         let mut file = File::create(log).with_context(|| format!("failed to write {}", log.display()))?;
-        let outcome = self.finish(&mut |line| {
+        let (status, said) = self.finish(&mut |line| {
             if !line.trim().is_empty() {
                 eprintln!("         | {line}");
             }
             writeln!(file, "{line}").ok();
         })?;
-        check(&shown, &outcome)
+        if !status.success() {
+            bail!("failed to run {shown}: {status}{}", said.quoted(&said.last_lines));
+        }
+        Ok(())
     }
 
     fn shown(&self) -> String {
@@ -180,7 +219,7 @@ impl Cmd {
         command.spawn().with_context(|| format!("failed to run {}", self.program.to_string_lossy()))
     }
 
-    fn finish(mut self, each: &mut dyn FnMut(&str)) -> Result<Outcome> {
+    fn finish(mut self, each: &mut dyn FnMut(&str)) -> Result<(ExitStatus, Said)> {
         let mut child = self.spawn()?;
         if let (Some(input), Some(mut stdin)) = (self.input.take(), child.stdin.take()) {
             std::thread::spawn(move || stdin.write_all(&input));
@@ -188,82 +227,47 @@ impl Cmd {
         let (sender, lines) = channel();
         read(child.stdout.take(), sender.clone(), Line::Out);
         read(child.stderr.take(), sender, Line::Err);
-        self.follow(child, &lines, each)
+        let mut said = Said::default();
+        let status = self.follow(&mut child, &lines, &mut said, each)?;
+        let ended = Instant::now();
+        while ended.elapsed() < DRAIN {
+            match lines.recv_timeout(TICK) {
+                Ok(line) => said.take(line, each),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        Ok((status, said))
     }
 
+    /// Takes lines until the program ends or is late.
     fn follow(
         &self,
-        mut child: Child,
+        child: &mut Child,
         lines: &Receiver<Line>,
+        said: &mut Said,
         each: &mut dyn FnMut(&str),
-    ) -> Result<Outcome> {
+    ) -> Result<ExitStatus> {
         let begun = Instant::now();
-        let (mut stdout, mut last_lines) = (String::new(), VecDeque::new());
-        let (mut ended, mut silent): (Option<(ExitStatus, Instant)>, _) = (None, true);
         loop {
             match lines.recv_timeout(TICK) {
-                Ok(line) => {
-                    silent = false;
-                    take(line, &mut stdout, &mut last_lines, each);
-                    if ended.is_none() {
-                        continue;
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) if ended.is_none() => std::thread::sleep(TICK),
-                Err(RecvTimeoutError::Disconnected) => break,
+                Ok(line) => said.take(line, each),
                 Err(RecvTimeoutError::Timeout) => {}
+                // It has closed its outputs, and mostly ends just then.
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(Duration::from_millis(2)),
             }
-            match ended {
-                Some((_, at)) if at.elapsed() > DRAIN => break,
-                Some(_) => {}
-                None => {
-                    let status = child.try_wait().context("failed to wait for a program")?;
-                    ended = status.map(|status| (status, Instant::now()));
-                }
+            if let Some(status) = child.try_wait().context("failed to wait for a program")? {
+                return Ok(status);
             }
-            if ended.is_none() && self.is_late(begun, silent) {
+            let (waited, silent) = (begun.elapsed(), said.last_lines.is_empty());
+            if waited > self.limit || (silent && self.first_line_limit.is_some_and(|limit| waited > limit)) {
                 child.kill().ok();
                 child.wait().ok();
-                let quoted = quote(last_lines.iter().map(String::as_str));
-                bail!(
-                    "failed to run {}: not done after {} s{quoted}",
-                    self.shown(),
-                    begun.elapsed().as_secs()
-                );
+                let quoted = said.quoted(&said.last_lines);
+                bail!("failed to run {}: not done after {} s{quoted}", self.shown(), waited.as_secs());
             }
         }
-        let Some((status, _)) = ended else { bail!("failed to learn how {} ended", self.shown()) };
-        Ok(Outcome { status, stdout, last_lines })
     }
-
-    fn is_late(&self, begun: Instant, silent: bool) -> bool {
-        let waited = begun.elapsed();
-        waited > self.limit || (silent && self.first_line_limit.is_some_and(|limit| waited > limit))
-    }
-}
-
-fn check(shown: &str, outcome: &Outcome) -> Result<()> {
-    if outcome.status.success() {
-        return Ok(());
-    }
-    let quoted = quote(outcome.last_lines.iter().map(String::as_str));
-    bail!("failed to run {shown}: {}{quoted}", outcome.status)
-}
-
-fn take(line: Line, stdout: &mut String, last: &mut VecDeque<String>, each: &mut dyn FnMut(&str)) {
-    let text = match line {
-        Line::Out(text) => {
-            stdout.push_str(&text);
-            stdout.push('\n');
-            text
-        }
-        Line::Err(text) => text,
-    };
-    each(&text);
-    if last.len() == QUOTED_LINES {
-        last.pop_front();
-    }
-    last.push_back(text);
 }
 
 fn read(pipe: Option<impl Read + Send + 'static>, lines: Sender<Line>, wrap: fn(String) -> Line) {
@@ -286,6 +290,13 @@ mod tests {
     fn returns_standard_output_only() {
         let text = Cmd::new("sh").args(["-c", "echo one; echo noise >&2; echo two"]).output().unwrap();
         assert_eq!(text, "one\ntwo");
+    }
+
+    #[test]
+    fn what_it_complains_of_explains_a_failure() {
+        let error =
+            Cmd::new("sh").args(["-c", "echo data; echo why >&2; exit 1"]).output().unwrap_err().to_string();
+        assert!(error.ends_with("exit status: 1\n  | why"), "{error}");
     }
 
     #[test]

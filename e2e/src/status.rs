@@ -51,8 +51,14 @@ fn describe_cluster(clusters: &Clusters<'_>, name: &str) -> String {
         &format!("name=^{}$", node_name(name)),
     ]);
     let age = age.output().unwrap_or_default();
-    let ready =
-        clusters.readiness(name).map_or_else(|error| format!("not ready ({error})"), |()| "ready".to_owned());
-    let ready = ready.lines().next().unwrap_or_default().to_owned();
+    let ready = clusters.readiness(name).map_or_else(
+        |error| format!("not ready ({})", last_line(&error.to_string())),
+        |()| "ready".to_owned(),
+    );
     format!("{ready}, node {}, KUBECONFIG={}", age.to_lowercase(), clusters.paths.kubeconfig(name).display())
+}
+
+/// A table has room for one line, and the last one says most.
+fn last_line(text: &str) -> &str {
+    text.lines().next_back().unwrap_or_default().trim_start_matches([' ', '|'])
 }
