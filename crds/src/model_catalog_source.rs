@@ -1,7 +1,6 @@
 //! `ModelCatalogSource`: discovers the models and prices of one provider, on a schedule, and promises how fresh they are.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::core::cel::{ListMerge, Rule};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 use vox_contracts::{ModelTier, StrengthTag};

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use kube::KubeSchema;
-use kube::core::cel::Rule;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use vox_contracts::generated::providers::OPENAI_COMPATIBLE;

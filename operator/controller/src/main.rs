@@ -1,2 +1,10 @@
-//! To be written.
-fn main() {}
+//! `vox-operator`: reconciles (`run`), discovers (`discover`, inside a Job), and migrates the database (`migrate`).
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use vox_controller::args::Args;
+
+fn main() -> ExitCode {
+    vox_controller::start(Args::parse())
+}

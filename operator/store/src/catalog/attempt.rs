@@ -87,6 +87,39 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+
+    /// Records that a run ended without a report, unless it did report. Known by its Job: the run may never have asked.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn record_lost(
+        &self,
+        source: &SourceIdentity,
+        run: &RunIdentity,
+        failure: &FetchFailure,
+        started_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut tx = self.pool.begin().await?;
+        register(&mut tx, source).await?;
+        lock(&mut tx, &source.uid).await?;
+        let begun = sqlx::query_scalar::<_, String>(
+            "INSERT INTO catalog_attempt (source_uid, run, plan_digest, started_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (source_uid, run) DO UPDATE SET run = catalog_attempt.run WHERE catalog_attempt.finished_at IS NULL
+             RETURNING plan_digest",
+        )
+        .bind(&source.uid)
+        .bind(&run.run)
+        .bind(&run.plan_digest)
+        .bind(started_at.to_sqlx())
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(plan_digest) = begun else { return Ok(()) };
+        let run = RunIdentity { run: run.run.clone(), plan_digest };
+        finish_failed(&mut tx, &source.uid, &run, failure, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
 }
 
 /// What the source's row says about the published catalog.

@@ -141,7 +141,7 @@ async fn write_revision(
         .await?;
     let written: Vec<&ModelCatalogEntry> = changes.added.iter().chain(&changes.changed).copied().collect();
     let ids: Vec<&str> = written.iter().map(|entry| entry.model_id.as_str()).collect();
-    let rows = written.iter().map(|entry| json(entry)).collect::<Result<Vec<String>>>()?;
+    let rows = written.iter().map(json).collect::<Result<Vec<String>>>()?;
     sqlx::query(
         "INSERT INTO catalog_entry (source_uid, model_id, since_revision, entry)
          SELECT $1, model_id, $2, entry::jsonb FROM UNNEST($3::text[], $4::text[]) AS new (model_id, entry)

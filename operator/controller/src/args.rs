@@ -1,0 +1,147 @@
+//! The one place where the program reads its arguments and environment (rows 41–44). Nothing here is secret: secrets come
+//! from mounted files, and only their paths stand here.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// The Vox operator.
+#[derive(Debug, Parser)]
+#[command(name = "vox-operator", version)]
+pub struct Args {
+    /// What to log and how.
+    #[command(flatten)]
+    pub logging: Logging,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to log and how.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Logging {
+    /// Which messages to log: a level (`info`), or levels by module (`info,vox_controller=debug`).
+    #[arg(long, env = "VOX_LOG", default_value = "info", global = true)]
+    pub log: String,
+    /// One JSON object a line, or text for people.
+    #[arg(long, env = "VOX_LOG_FORMAT", default_value = "json", value_enum, global = true)]
+    pub log_format: LogFormat,
+}
+
+/// How to write log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve, and reconcile while holding the lease.
+    Run(RunSettings),
+    /// Discover the models of one source, once; what a source's Job runs.
+    Discover(DiscoverSettings),
+    /// Bring the database's schema up to date and end.
+    Migrate(DatabaseSettings),
+    /// Print the reference page of all settings.
+    #[command(hide = true)]
+    Reference,
+}
+
+/// Where the database is.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct DatabaseSettings {
+    /// File that holds the database's URL, `postgres://user:password@host:port/database`; a mounted Secret.
+    #[arg(long, env = "VOX_DATABASE_URL_FILE")]
+    pub database_url_file: PathBuf,
+    /// How many connections to hold at most.
+    #[arg(long, env = "VOX_DATABASE_CONNECTIONS", default_value_t = 8)]
+    pub database_connections: u32,
+}
+
+/// Settings of `run`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct RunSettings {
+    /// Namespace of the operator itself: its lease and its certificate live there.
+    #[arg(long, env = "VOX_NAMESPACE")]
+    pub namespace: String,
+    /// Name of its pod, which holds the lease.
+    #[arg(long, env = "VOX_POD_NAME")]
+    pub pod_name: String,
+    /// Name of its Service; Jobs call `https://<service>.<namespace>.svc:8443`.
+    #[arg(long, env = "VOX_SERVICE", default_value = "vox-operator")]
+    pub service: String,
+    /// Image of the discovery Jobs: the operator's own.
+    #[arg(long, env = "VOX_IMAGE")]
+    pub image: String,
+    /// Pull policy of that image.
+    #[arg(long, env = "VOX_IMAGE_PULL_POLICY", default_value = "IfNotPresent")]
+    pub image_pull_policy: String,
+    /// Names of the Secrets to pull that image with, comma separated; they must exist in the sources' namespaces.
+    #[arg(long, env = "VOX_IMAGE_PULL_SECRETS", value_delimiter = ',')]
+    pub image_pull_secrets: Vec<String>,
+    /// Where the database is.
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+    /// Secret with the operator's certificate (`tls.crt`, `tls.key`) and its authority's (`ca.crt`).
+    #[arg(long, env = "VOX_TLS_SECRET", default_value = "vox-operator-tls")]
+    pub tls_secret: String,
+    /// Whether the operator makes and renews that Secret itself; false where cert-manager does.
+    #[arg(long, env = "VOX_TLS_MANAGED", default_value_t = true, action = clap::ArgAction::Set)]
+    pub tls_managed: bool,
+    /// Name of the lease that one replica holds.
+    #[arg(long, env = "VOX_LEASE", default_value = "vox-operator")]
+    pub lease: String,
+    /// How many objects of one kind to reconcile at the same time.
+    #[arg(long, env = "VOX_CONCURRENCY", default_value_t = 8)]
+    pub concurrency: u16,
+    /// Where Jobs and sidecars reach the control API, over TLS.
+    #[arg(long, env = "VOX_LISTEN", default_value = "0.0.0.0:8443")]
+    pub listen: SocketAddr,
+    /// Where probes and metrics are served, in clear.
+    #[arg(long, env = "VOX_LISTEN_HEALTH", default_value = "0.0.0.0:8080")]
+    pub listen_health: SocketAddr,
+    /// Where the command line reads catalogs. Keep it on loopback: it asks for no credential, `kubectl port-forward` and
+    /// its RBAC are the way in.
+    #[arg(long, env = "VOX_LISTEN_ADMIN", default_value = "127.0.0.1:8081")]
+    pub listen_admin: SocketAddr,
+}
+
+/// Settings of `discover`. The operator sets all of them in the Job that it makes.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct DiscoverSettings {
+    /// Namespace of the source.
+    #[arg(long, env = "VOX_SOURCE_NAMESPACE")]
+    pub source_namespace: String,
+    /// Name of the source.
+    #[arg(long, env = "VOX_SOURCE_NAME")]
+    pub source_name: String,
+    /// Name of the Job: all its pods are one run.
+    #[arg(long, env = "VOX_RUN")]
+    pub run: String,
+    /// The operator's URL.
+    #[arg(long, env = "VOX_OPERATOR_URL")]
+    pub operator_url: String,
+    /// Certificate of the operator's authority, PEM. Public.
+    #[arg(long, env = "VOX_OPERATOR_CA")]
+    pub operator_ca: String,
+    /// File with the ServiceAccount token for the operator.
+    #[arg(long, env = "VOX_TOKEN_FILE", default_value = "/var/run/secrets/vox.dev/token/token")]
+    pub token_file: PathBuf,
+    /// File with the provider's API key; unset when the source names no credential.
+    #[arg(long, env = "VOX_CREDENTIAL_FILE")]
+    pub credential_file: Option<PathBuf>,
+    /// What the credential file is a mount of (`Secret shop/openrouter, key apiKey`), for error messages.
+    #[arg(long, env = "VOX_CREDENTIAL_NAME", default_value = "the credential")]
+    pub credential_name: String,
+    /// Wait so long before anything else: this source's part of the jitter, in seconds.
+    #[arg(long, env = "VOX_DELAY_SECONDS", default_value_t = 0)]
+    pub delay_seconds: u64,
+    /// How long to keep asking an operator or database that is away, in seconds.
+    #[arg(long, env = "VOX_PATIENCE_SECONDS", default_value_t = 600)]
+    pub patience_seconds: u64,
+}

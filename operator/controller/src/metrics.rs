@@ -1,0 +1,145 @@
+//! What the operator measures, for Prometheus. Labels are bounded: kinds, closed vocabularies, and the sources themselves.
+
+use std::sync::atomic::AtomicI64;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// One label pair list from static names.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub(crate) struct Labels<const N: usize>(pub(crate) [(&'static str, String); N]);
+
+impl<const N: usize> EncodeLabelSet for Labels<N> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.0.encode(encoder)
+    }
+}
+
+/// Everything that is measured.
+pub(crate) struct Metrics {
+    registry: Registry,
+    reconciles: Family<Labels<2>, Counter>,
+    reconcile_seconds: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    backoff: Gauge,
+    status_patches: Family<Labels<1>, Counter>,
+    leader: Gauge,
+    attempts: Family<Labels<1>, Counter>,
+    refused_calls: Family<Labels<1>, Counter>,
+    models: Family<Labels<2>, Gauge>,
+    fresh: Family<Labels<2>, Gauge>,
+    last_refresh: Family<Labels<2>, Gauge<i64, AtomicI64>>,
+    schedules_missed: Family<Labels<2>, Counter>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        // From one millisecond to half a minute, the limit of a reconcile being one.
+        let seconds: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
+        let mut metrics = Self {
+            registry: Registry::with_prefix("vox"),
+            reconciles: Family::default(),
+            reconcile_seconds: Family::new_with_constructor(seconds),
+            backoff: Gauge::default(),
+            status_patches: Family::default(),
+            leader: Gauge::default(),
+            attempts: Family::default(),
+            refused_calls: Family::default(),
+            models: Family::default(),
+            fresh: Family::default(),
+            last_refresh: Family::default(),
+            schedules_missed: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register("reconcile", "Reconciles by controller and result", self.reconciles.clone());
+        r.register_with_unit("reconcile_duration", "Time of a reconcile", Unit::Seconds, self.reconcile_seconds.clone());
+        r.register("objects_in_backoff", "Objects whose last reconcile failed", self.backoff.clone());
+        r.register("status_patches", "Writes to a status, by result", self.status_patches.clone());
+        r.register("leader", "Whether this replica holds the lease", self.leader.clone());
+        r.register("discovery_attempts", "Ended discovery runs, by outcome", self.attempts.clone());
+        r.register("control_calls_refused", "Calls of the control API that were refused, by reason", self.refused_calls.clone());
+        r.register("catalog_models", "Models in the last good catalog", self.models.clone());
+        r.register("catalog_fresh", "Whether the catalog is younger than its limit", self.fresh.clone());
+        r.register(
+            "catalog_last_refresh_timestamp_seconds",
+            "When the provider last confirmed the catalog, Unix time",
+            self.last_refresh.clone(),
+        );
+        r.register("catalog_schedules_missed", "Scheduled runs that did not happen", self.schedules_missed.clone());
+        r.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+    }
+
+    /// In the text form of OpenMetrics.
+    pub(crate) fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    pub(crate) fn reconciled(&self, controller: &'static str, result: &'static str, seconds: f64) {
+        let labels = Labels([("controller", controller.to_owned()), ("result", result.to_owned())]);
+        self.reconciles.get_or_create(&labels).inc();
+        self.reconcile_seconds.get_or_create(&Labels([("controller", controller.to_owned())])).observe(seconds);
+    }
+
+    pub(crate) fn in_backoff(&self, objects: usize) {
+        self.backoff.set(i64::try_from(objects).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn status_patched(&self, result: &'static str) {
+        self.status_patches.get_or_create(&Labels([("result", result.to_owned())])).inc();
+    }
+
+    pub(crate) fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    pub(crate) fn leading(&self) -> bool {
+        self.leader.get() == 1
+    }
+
+    pub(crate) fn attempt_ended(&self, outcome: &str) {
+        self.attempts.get_or_create(&Labels([("outcome", outcome.to_owned())])).inc();
+    }
+
+    pub(crate) fn call_refused(&self, reason: &'static str) {
+        self.refused_calls.get_or_create(&Labels([("reason", reason.to_owned())])).inc();
+    }
+
+    pub(crate) fn schedule_missed(&self, namespace: &str, source: &str) {
+        self.schedules_missed.get_or_create(&source_labels(namespace, source)).inc();
+    }
+
+    /// What a source's status says, as numbers.
+    pub(crate) fn source(&self, namespace: &str, source: &str, models: i64, fresh: bool, refreshed: Option<i64>) {
+        let labels = source_labels(namespace, source);
+        self.models.get_or_create(&labels).set(models);
+        self.fresh.get_or_create(&labels).set(i64::from(fresh));
+        if let Some(second) = refreshed {
+            self.last_refresh.get_or_create(&labels).set(second);
+        }
+    }
+
+    /// A source that is gone is no longer measured.
+    pub(crate) fn forget(&self, namespace: &str, source: &str) {
+        let labels = source_labels(namespace, source);
+        self.models.remove(&labels);
+        self.fresh.remove(&labels);
+        self.last_refresh.remove(&labels);
+        self.schedules_missed.remove(&labels);
+    }
+}
+
+fn source_labels(namespace: &str, source: &str) -> Labels<2> {
+    Labels([("namespace", namespace.to_owned()), ("source", source.to_owned())])
+}

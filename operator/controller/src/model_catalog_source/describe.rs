@@ -1,0 +1,335 @@
+//! From what was observed to the status that a user reads, and the events that tell of its changes. Pure: the same
+//! observation gives the same status, so that nothing is written when nothing changed.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use vox_crds::conditions::{reasons, types};
+use vox_crds::model_catalog_source::{AttemptStatus, CatalogStatus, EffectiveSettings, ModelCatalogSourceStatus};
+use vox_store::catalog::{CatalogState, SourceState};
+
+use super::due::later;
+use super::validate::{Problem, ValidatedSource};
+
+/// Everything a status is made from.
+pub(crate) struct Observation<'a> {
+    pub(crate) generation: Option<i64>,
+    pub(crate) previous: &'a ModelCatalogSourceStatus,
+    pub(crate) verdict: Result<&'a ValidatedSource, &'a Problem>,
+    /// `None` while the store is away: what the status said before, stays.
+    pub(crate) state: Option<&'a SourceState>,
+    /// A run is under way or was just started.
+    pub(crate) running: bool,
+    /// The request that was handled now or before.
+    pub(crate) handled: Option<String>,
+    /// The API server's words when it refused what the source needs.
+    pub(crate) refusal: Option<&'a str>,
+    pub(crate) now: Timestamp,
+}
+
+/// The status.
+pub(crate) fn describe(seen: &Observation<'_>) -> ModelCatalogSourceStatus {
+    let previous = seen.previous;
+    let mut status = ModelCatalogSourceStatus {
+        observed_generation: seen.generation,
+        last_handled_request: seen.handled.clone(),
+        conditions: Vec::new(),
+        next_refresh_time: None,
+        ..previous.clone()
+    };
+    if let Some(state) = seen.state {
+        status.catalog = state.catalog.as_ref().map(catalog);
+        status.last_refresh_time = state.refreshed_at.map(Time);
+        status.last_attempt = state.finished.as_ref().map(|attempt| AttemptStatus {
+            time: Time(attempt.finished_at),
+            outcome: attempt.outcome.clone(),
+            failures: attempt.failures,
+        });
+    }
+    if let Ok(source) = seen.verdict {
+        status.provider = Some(source.target.provider.to_string());
+        status.effective = Some(effective(source));
+        status.stale_time = status.last_refresh_time.as_ref().map(|time| Time(later(time.0, source.max_age)));
+        status.next_refresh_time = source.schedule.next(seen.now).filter(|_| !source.suspend).map(Time);
+    }
+    let (ready, reason, message) = ready(seen, &status);
+    push(&mut status, seen, types::READY, ready, reason, message);
+    let (fresh, reason, message) = fresh(seen, &status);
+    push(&mut status, seen, types::FRESH, fresh, reason, message);
+    if seen.running {
+        let message = "a discovery run is under way".to_owned();
+        push(&mut status, seen, types::RECONCILING, "True", reasons::DISCOVERING, message);
+    }
+    if let Err(problem) = seen.verdict {
+        push(&mut status, seen, types::STALLED, "True", reasons::INVALID_SPEC, problem.to_string());
+    } else if let Some(refusal) = seen.refusal {
+        push(&mut status, seen, types::STALLED, "True", reasons::APPLY_REFUSED, refusal.to_owned());
+    }
+    status
+}
+
+fn catalog(state: &CatalogState) -> CatalogStatus {
+    CatalogStatus {
+        revision: state.revision,
+        digest: state.digest.clone(),
+        published_time: Time(state.published_at),
+        models: state.models,
+        added: state.added,
+        removed: state.removed,
+        repriced: state.repriced,
+    }
+}
+
+fn effective(source: &ValidatedSource) -> EffectiveSettings {
+    EffectiveSettings {
+        endpoint: source.target.endpoint.clone(),
+        schedule: source.cron_line.clone(),
+        time_zone: source.time_zone.clone(),
+        delay: source.schedule.delay.into(),
+        min_interval: source.pace.min_interval.into(),
+        max_age: source.max_age.into(),
+    }
+}
+
+type Verdict = (&'static str, String, String);
+
+fn ready(seen: &Observation<'_>, status: &ModelCatalogSourceStatus) -> Verdict {
+    let no = |reason: &str, message: String| ("False", reason.to_owned(), message);
+    if let Err(problem) = seen.verdict {
+        return no(reasons::INVALID_SPEC, problem.to_string());
+    }
+    if let Some(refusal) = seen.refusal {
+        return no(reasons::APPLY_REFUSED, refusal.to_owned());
+    }
+    let Some(state) = seen.state else {
+        return no(reasons::STORE_UNAVAILABLE, "the database does not answer; the last known state is shown".to_owned());
+    };
+    if let Some(attempt) = state.finished.as_ref().filter(|attempt| attempt.is_failure()) {
+        let kept = status.catalog.as_ref().map_or_else(String::new, |catalog| {
+            format!("; the last good catalog, revision {} with {} models, is kept", catalog.revision, catalog.models)
+        });
+        return no(&attempt.outcome, format!("{}{kept}", attempt.message));
+    }
+    match (&status.catalog, seen.verdict.is_ok_and(|source| source.suspend)) {
+        (None, true) => no(reasons::SUSPENDED, "suspended before any catalog was fetched".to_owned()),
+        (None, false) => ("Unknown", reasons::DISCOVERING.to_owned(), "no discovery run has ended yet".to_owned()),
+        (Some(catalog), suspended) => {
+            let reason = if suspended { reasons::SUSPENDED } else { reasons::PUBLISHED };
+            ("True", reason.to_owned(), format!("revision {} with {} models", catalog.revision, catalog.models))
+        }
+    }
+}
+
+fn fresh(seen: &Observation<'_>, status: &ModelCatalogSourceStatus) -> Verdict {
+    let (Some(refreshed), Some(stale)) = (&status.last_refresh_time, &status.stale_time) else {
+        return ("False", reasons::NEVER_FETCHED.to_owned(), "no catalog has been fetched yet".to_owned());
+    };
+    if stale.0 > seen.now {
+        ("True", reasons::REFRESHED.to_owned(), format!("refreshed at {}, stale from {}", refreshed.0, stale.0))
+    } else {
+        ("False", reasons::STALE.to_owned(), format!("last refreshed at {}, stale since {}", refreshed.0, stale.0))
+    }
+}
+
+/// Adds a condition; its time is kept from before unless its status changed.
+fn push(
+    status: &mut ModelCatalogSourceStatus,
+    seen: &Observation<'_>,
+    kind: &str,
+    value: &str,
+    reason: impl Into<String>,
+    message: String,
+) {
+    let before = condition(seen.previous, kind).filter(|before| before.status == value);
+    status.conditions.push(Condition {
+        type_: kind.to_owned(),
+        status: value.to_owned(),
+        reason: reason.into(),
+        message: limited(message),
+        observed_generation: seen.generation,
+        last_transition_time: before.map_or(Time(seen.now), |before| before.last_transition_time.clone()),
+    });
+}
+
+/// A condition's message may be 32 KiB, an event's note 1 kB; nobody reads more.
+fn limited(message: String) -> String {
+    if message.chars().count() <= 900 { message } else { message.chars().take(899).chain(['…']).collect() }
+}
+
+/// The condition of a type.
+pub(crate) fn condition<'a>(status: &'a ModelCatalogSourceStatus, kind: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == kind)
+}
+
+/// Something worth an event.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) warning: bool,
+    pub(crate) reason: String,
+    pub(crate) note: String,
+}
+
+/// What to tell of the way from one status to the next.
+pub(crate) fn changes(before: &ModelCatalogSourceStatus, after: &ModelCatalogSourceStatus) -> Vec<Change> {
+    let mut told = Vec::new();
+    let mut tell = |warning, reason: &str, note: String| told.push(Change { warning, reason: reason.to_owned(), note });
+    let known = before.catalog.as_ref().map(|catalog| catalog.revision);
+    if let Some(catalog) = after.catalog.as_ref().filter(|catalog| Some(catalog.revision) != known) {
+        let revision = catalog.revision;
+        if catalog.added > 0 {
+            tell(false, reasons::DISCOVERED, format!("revision {revision}: {} new of {} models", catalog.added, catalog.models));
+        }
+        if catalog.repriced > 0 {
+            tell(false, reasons::REPRICED, format!("revision {revision}: {} models have another price", catalog.repriced));
+        }
+        if catalog.removed > 0 {
+            tell(false, reasons::MODELS_REMOVED, format!("revision {revision}: {} models are gone", catalog.removed));
+        }
+    }
+    for (kind, bad) in [(types::READY, "False"), (types::FRESH, "False"), (types::STALLED, "True")] {
+        let (old, new) = (condition(before, kind), condition(after, kind));
+        let Some(new) = new else { continue };
+        let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
+        // A new source is not fresh and no news.
+        let unremarkable = new.reason == reasons::NEVER_FETCHED || new.reason == reasons::SUSPENDED;
+        // An invalid spec is told once, by Ready.
+        let told_already = kind == types::STALLED;
+        if same || unremarkable || told_already {
+            continue;
+        }
+        let recovered = old.is_some_and(|old| old.status == bad && old.reason != reasons::NEVER_FETCHED);
+        if new.status == bad {
+            tell(true, &new.reason, new.message.clone());
+        } else if recovered && new.status == "True" {
+            tell(false, &new.reason, new.message.clone());
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use vox_crds::ModelCatalogSource;
+    use vox_store::catalog::AttemptState;
+
+    use super::*;
+    use crate::model_catalog_source::validate::validate;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn source() -> ValidatedSource {
+        let spec = serde_json::json!({ "provider": { "openRouter": {} }, "freshness": { "maxAge": "2h" }, "jitter": "0s" });
+        validate(&ModelCatalogSource::new("s", serde_json::from_value(spec).unwrap())).unwrap()
+    }
+
+    fn published() -> SourceState {
+        SourceState {
+            catalog: Some(CatalogState {
+                revision: 1,
+                digest: "sha256:0".to_owned(),
+                models: 312,
+                added: 312,
+                removed: 0,
+                repriced: 0,
+                published_at: at(1000),
+                plan_digest: None,
+            }),
+            refreshed_at: Some(at(1000)),
+            finished: Some(attempt("Published", "", 0)),
+            last: None,
+        }
+    }
+
+    fn attempt(outcome: &str, message: &str, failures: i64) -> AttemptState {
+        AttemptState {
+            run: "r".to_owned(),
+            plan_digest: "p".to_owned(),
+            finished_at: at(1000),
+            outcome: outcome.to_owned(),
+            message: message.to_owned(),
+            failures,
+        }
+    }
+
+    fn status(previous: &ModelCatalogSourceStatus, state: Option<&SourceState>, now: i64) -> ModelCatalogSourceStatus {
+        describe(&Observation {
+            generation: Some(1),
+            previous,
+            verdict: Ok(&source()),
+            state,
+            running: false,
+            handled: None,
+            refusal: None,
+            now: at(now),
+        })
+    }
+
+    fn said(status: &ModelCatalogSourceStatus, kind: &str) -> (String, String) {
+        condition(status, kind).map(|found| (found.status.clone(), found.reason.clone())).unwrap()
+    }
+
+    #[test]
+    fn a_published_catalog_is_ready_and_fresh_until_its_limit() {
+        let fresh = status(&Default::default(), Some(&published()), 1001);
+        assert_eq!(said(&fresh, "Ready"), ("True".to_owned(), "Published".to_owned()));
+        assert_eq!(said(&fresh, "Fresh"), ("True".to_owned(), "Refreshed".to_owned()));
+        let stale = status(&fresh, Some(&published()), 1000 + 7200);
+        assert_eq!(said(&stale, "Fresh"), ("False".to_owned(), "Stale".to_owned()));
+        assert_eq!(changes(&fresh, &stale).len(), 1);
+        assert!(changes(&fresh, &stale)[0].warning);
+    }
+
+    #[test]
+    fn a_failed_fetch_keeps_the_last_good_catalog_and_says_why() {
+        let good = status(&Default::default(), Some(&published()), 1001);
+        let failed = SourceState { finished: Some(attempt("ProviderError", "it answered 500", 1)), ..published() };
+        let bad = status(&good, Some(&failed), 1100);
+        assert_eq!(said(&bad, "Ready"), ("False".to_owned(), "ProviderError".to_owned()));
+        assert_eq!(bad.catalog, good.catalog);
+        assert_eq!(said(&bad, "Fresh").0, "True");
+        let back = status(&bad, Some(&published()), 1200);
+        assert_eq!(changes(&bad, &back), vec![Change { warning: false, reason: "Published".to_owned(), note: "revision 1 with 312 models".to_owned() }]);
+    }
+
+    #[test]
+    fn the_same_observation_gives_the_same_status_and_no_event() {
+        let once = status(&Default::default(), Some(&published()), 1001);
+        let later = status(&once, Some(&published()), 1060);
+        assert_eq!(once, later);
+        assert_eq!(changes(&once, &later), vec![]);
+    }
+
+    #[test]
+    fn while_the_database_is_away_the_catalog_stays_and_still_ages() {
+        let good = status(&Default::default(), Some(&published()), 1001);
+        let away = status(&good, None, 1000 + 7200);
+        assert_eq!(said(&away, "Ready").1, "StoreUnavailable");
+        assert_eq!(said(&away, "Fresh").1, "Stale");
+        assert_eq!(away.catalog, good.catalog);
+    }
+
+    #[test]
+    fn a_new_source_is_unknown_and_not_yet_fresh_without_any_alarm() {
+        let new = status(&Default::default(), Some(&SourceState::default()), 10);
+        assert_eq!(said(&new, "Ready").0, "Unknown");
+        assert_eq!(said(&new, "Fresh").1, "NeverFetched");
+        assert_eq!(changes(&Default::default(), &new), vec![]);
+    }
+
+    #[test]
+    fn an_invalid_spec_stalls_the_source_and_is_told_once() {
+        let status = describe(&Observation {
+            generation: Some(2),
+            previous: &Default::default(),
+            verdict: Err(&Problem::Provider),
+            state: Some(&SourceState::default()),
+            running: false,
+            handled: None,
+            refusal: None,
+            now: at(10),
+        });
+        assert_eq!(said(&status, "Stalled").1, "InvalidSpec");
+        assert_eq!(changes(&Default::default(), &status).len(), 1);
+    }
+}

@@ -1,0 +1,242 @@
+//! From what a user wrote to what can be done: the spec with the contract's defaults. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use url::Url;
+use vox_contracts::ProviderType;
+use vox_contracts::discovery::{FetchTarget, ModelFilter};
+use vox_contracts::generated::routing::{CatalogKind, DiscoveryDefaults, discovery_defaults};
+use vox_crds::model_catalog_source::{Filter, ModelCatalogSource, ModelCatalogSourceSpec, SecretKeyRef};
+use vox_crds::{DurationText, duration::DurationError};
+use vox_store::catalog::gate::Pace;
+
+use super::schedule::{Schedule, ScheduleError};
+
+/// Beyond the fetch itself, how long a run may wait for the operator and the database before it counts as lost.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A spec that can be worked with.
+#[derive(Debug, Clone)]
+pub(crate) struct ValidatedSource {
+    pub(crate) target: FetchTarget,
+    /// Digest of all that shapes the fetch: another digest, another fetch.
+    pub(crate) plan_digest: String,
+    pub(crate) credential: Option<SecretKeyRef>,
+    pub(crate) schedule: Schedule,
+    pub(crate) cron_line: String,
+    pub(crate) time_zone: String,
+    pub(crate) max_age: Duration,
+    pub(crate) timeout: Duration,
+    /// How long a run may wait for the operator and the database.
+    pub(crate) patience: Duration,
+    pub(crate) pace: Pace,
+    pub(crate) shrink_limit_per_mille: u32,
+    pub(crate) suspend: bool,
+}
+
+/// Why a spec cannot work. The text is the message of the condition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Problem {
+    #[error("spec.provider: set exactly one of openRouter, ollama, openAICompatible")]
+    Provider,
+    #[error("spec.provider.openAICompatible.name: {0}")]
+    UnknownProvider(String),
+    #[error("spec.endpoint is required for {0}: it has no public address")]
+    EndpointMissing(String),
+    #[error("spec.endpoint {0:?} is not an http or https URL with a host")]
+    Endpoint(String),
+    #[error("spec.{field}: {error}")]
+    Duration { field: &'static str, error: DurationError },
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    #[error("spec.minInterval must not be longer than spec.freshness.maxAge: the catalog could never stay fresh")]
+    NeverFresh,
+}
+
+/// Checks a source and fills in the contract's defaults.
+pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, Problem> {
+    let spec = &source.spec;
+    let (kind, provider) = provider(spec)?;
+    let defaults = discovery_defaults(kind);
+    let endpoint = endpoint(spec, &provider)?;
+    let timeout = duration("timeout", spec.timeout.as_ref(), defaults.timeout)?;
+    let min_interval = duration("minInterval", spec.min_interval.as_ref(), defaults.min_interval)?;
+    let max_age = spec.freshness.as_ref().and_then(|freshness| freshness.max_age.as_ref());
+    let max_age = duration("freshness.maxAge", max_age, defaults.max_age)?;
+    if min_interval > max_age {
+        return Err(Problem::NeverFresh);
+    }
+    let cron_line = spec.schedule.clone().unwrap_or_else(|| defaults.schedule.to_owned());
+    let time_zone = spec.time_zone.clone().unwrap_or_else(|| "Etc/UTC".to_owned());
+    let jitter = jitter(spec, defaults)?;
+    let seed = source.uid().unwrap_or_default();
+    // From the object's own time, so that the same object always gets the same verdict.
+    let since = source.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+    let schedule = Schedule::new(&cron_line, &time_zone, jitter, &seed, since)?;
+    let target = FetchTarget {
+        catalog: kind,
+        include_endpoints: spec.provider.open_router.as_ref().is_some_and(|provider| provider.include_endpoints),
+        filter: filter(spec.filter.as_ref()),
+        timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+        max_body_bytes: defaults.max_body_bytes,
+        max_models: defaults.max_models,
+        provider: named(provider, &endpoint)?,
+        endpoint,
+    };
+    let plan_digest = plan_digest(&target, spec.credentials_ref.as_ref());
+    Ok(ValidatedSource {
+        plan_digest,
+        credential: spec.credentials_ref.clone(),
+        schedule,
+        cron_line,
+        time_zone,
+        max_age,
+        timeout,
+        patience: PATIENCE,
+        pace: Pace {
+            min_interval,
+            run_limit: timeout + PATIENCE,
+            // A run has tried for itself, up to the longest of these waits; the next run begins there.
+            retry_base: defaults.retry_max,
+            retry_max: min_interval.max(defaults.retry_max),
+        },
+        shrink_limit_per_mille: defaults.shrink_limit_per_mille,
+        suspend: spec.suspend,
+        target,
+    })
+}
+
+/// Without a jitter of the user's own, a schedule of the user's own may be shorter than the contract's jitter: then it is
+/// spread over a tenth of nothing, which is to say not at all.
+fn jitter(spec: &ModelCatalogSourceSpec, defaults: &DiscoveryDefaults) -> Result<Duration, Problem> {
+    let contract = if spec.schedule.is_some() { Duration::ZERO } else { defaults.jitter };
+    duration("jitter", spec.jitter.as_ref(), contract)
+}
+
+fn provider(spec: &ModelCatalogSourceSpec) -> Result<(CatalogKind, Option<ProviderType>), Problem> {
+    let selector = &spec.provider;
+    match (&selector.open_router, &selector.ollama, &selector.openai_compatible) {
+        (Some(_), None, None) => Ok((CatalogKind::Openrouter, Some(ProviderType::OpenRouter))),
+        (None, Some(_), None) => Ok((CatalogKind::Ollama, Some(ProviderType::Ollama))),
+        (None, None, Some(compatible)) => {
+            let name = compatible.name.as_ref().map(|name| {
+                name.0.parse::<ProviderType>().map_err(|error| Problem::UnknownProvider(error.to_string()))
+            });
+            Ok((CatalogKind::OpenaiCompatible, name.transpose()?))
+        }
+        _ => Err(Problem::Provider),
+    }
+}
+
+/// The base URL without a slash at its end: the spec's, else the provider's public one.
+fn endpoint(spec: &ModelCatalogSourceSpec, provider: &Option<ProviderType>) -> Result<String, Problem> {
+    let public = provider.as_ref().and_then(|provider| provider.info()).and_then(|info| info.base_url);
+    let Some(text) = spec.endpoint.as_deref().or(public) else {
+        let name = provider.as_ref().map_or_else(|| "an openAICompatible provider without a name".to_owned(), ToString::to_string);
+        return Err(Problem::EndpointMissing(name));
+    };
+    let refused = || Problem::Endpoint(text.to_owned());
+    let url = Url::parse(text).map_err(|_| refused())?;
+    let usable = matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() && url.password().is_none();
+    if usable { Ok(text.trim_end_matches('/').to_owned()) } else { Err(refused()) }
+}
+
+/// A provider without a name is known by its host (row 66), with the port where it is not the scheme's own.
+fn named(provider: Option<ProviderType>, endpoint: &str) -> Result<ProviderType, Problem> {
+    if let Some(provider) = provider {
+        return Ok(provider);
+    }
+    let refused = || Problem::Endpoint(endpoint.to_owned());
+    let url = Url::parse(endpoint).map_err(|_| refused())?;
+    let host = url.host_str().ok_or_else(refused)?.to_ascii_lowercase();
+    Ok(ProviderType::Custom(url.port().map_or(host.clone(), |port| format!("{host}:{port}"))))
+}
+
+fn duration(field: &'static str, text: Option<&DurationText>, default: Duration) -> Result<Duration, Problem> {
+    text.map_or(Ok(default), |text| text.parse().map_err(|error| Problem::Duration { field, error }))
+}
+
+fn filter(filter: Option<&Filter>) -> ModelFilter {
+    let Some(filter) = filter else { return ModelFilter::default() };
+    ModelFilter {
+        include: filter.include.clone(),
+        exclude: filter.exclude.clone(),
+        tiers: filter.tiers.clone(),
+        strengths: filter.strengths.clone(),
+        min_context_tokens: filter.min_context_tokens.and_then(|tokens| u64::try_from(tokens).ok()),
+    }
+}
+
+/// The credential counts by its reference: another key may see other models, its value is nobody's business here.
+fn plan_digest(target: &FetchTarget, credential: Option<&SecretKeyRef>) -> String {
+    let shape = serde_json::json!({
+        "target": target,
+        "credential": credential.map(|reference| [&reference.name, &reference.key]),
+    });
+    crate::names::sha256(shape.to_string().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(spec: serde_json::Value) -> ModelCatalogSource {
+        let mut source = ModelCatalogSource::new("s", serde_json::from_value(spec).unwrap());
+        source.metadata.uid = Some("uid".to_owned());
+        source
+    }
+
+    #[test]
+    fn the_contract_fills_what_the_spec_leaves_out() {
+        let valid = validate(&source(serde_json::json!({ "provider": { "openRouter": {} } }))).unwrap();
+        let defaults = discovery_defaults(CatalogKind::Openrouter);
+        assert_eq!(valid.cron_line, defaults.schedule);
+        assert_eq!(valid.max_age, defaults.max_age);
+        assert!(valid.target.endpoint.starts_with("https://"));
+        assert!(valid.schedule.delay < defaults.jitter);
+    }
+
+    #[test]
+    fn a_custom_provider_is_known_by_its_host() {
+        let spec = serde_json::json!({ "provider": { "openAICompatible": {} }, "endpoint": "https://LLM.example.com:8443/v1/" });
+        let valid = validate(&source(spec)).unwrap();
+        assert_eq!(valid.target.provider.to_string(), "llm.example.com:8443");
+        assert_eq!(valid.target.endpoint, "https://LLM.example.com:8443/v1");
+    }
+
+    #[test]
+    fn each_mistake_is_named_with_its_field() {
+        let cases = [
+            (serde_json::json!({ "provider": {} }), "spec.provider"),
+            (serde_json::json!({ "provider": { "ollama": {} } }), "spec.endpoint is required"),
+            (serde_json::json!({ "provider": { "ollama": {} }, "endpoint": "ftp://x" }), "spec.endpoint"),
+            (serde_json::json!({ "provider": { "openRouter": {} }, "schedule": "0 25 * * *" }), "spec.schedule"),
+            (serde_json::json!({ "provider": { "openRouter": {} }, "timeZone": "Mars/Olympus" }), "spec.timeZone"),
+            (
+                serde_json::json!({ "provider": { "openRouter": {} }, "schedule": "0 * * * *", "jitter": "2h" }),
+                "spec.jitter",
+            ),
+            (
+                serde_json::json!({ "provider": { "openRouter": {} }, "minInterval": "2h", "freshness": { "maxAge": "1h" } }),
+                "spec.minInterval",
+            ),
+            (serde_json::json!({ "provider": { "openRouter": {} }, "timeout": "soon" }), "spec.timeout"),
+        ];
+        for (spec, field) in cases {
+            let problem = validate(&source(spec.clone())).unwrap_err().to_string();
+            assert!(problem.starts_with(field), "{spec}: {problem}");
+        }
+    }
+
+    #[test]
+    fn the_plan_changes_with_what_is_fetched_and_not_with_when() {
+        let digest = |spec: serde_json::Value| validate(&source(spec)).unwrap().plan_digest;
+        let plain = digest(serde_json::json!({ "provider": { "openRouter": {} } }));
+        let other_time = digest(serde_json::json!({ "provider": { "openRouter": {} }, "schedule": "0 4 * * *" }));
+        let filtered = digest(serde_json::json!({ "provider": { "openRouter": {} }, "filter": { "include": ["acme/*"] } }));
+        assert_eq!(plain, other_time);
+        assert_ne!(plain, filtered);
+    }
+}

@@ -1,0 +1,81 @@
+//! Names, labels and annotations of what the operator makes. One place, because the control API derives from them who may
+//! speak for a source.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+/// The longest name a CronJob may have: Kubernetes adds eleven characters for its Jobs.
+const CRON_JOB_NAME: usize = 52;
+
+/// Label with the name of the source that an object belongs to.
+pub(crate) const SOURCE_LABEL: &str = "vox.dev/source";
+
+/// Annotation with the digest of what the operator last applied.
+pub(crate) const APPLIED_ANNOTATION: &str = "vox.dev/applied";
+
+/// Annotation of a source that accepts one shrunken catalog, by its digest.
+pub(crate) const ACCEPT_ANNOTATION: &str = "vox.dev/acceptCatalog";
+
+/// Selects everything that this operator made.
+pub(crate) const MANAGED_SELECTOR: &str = "app.kubernetes.io/managed-by=vox,vox.dev/source";
+
+/// Name of a source's CronJob and ServiceAccount: `vox-<source>`, shortened with a hash when it is too long.
+pub(crate) fn child(source: &str) -> String {
+    shortened(&format!("vox-{source}"), CRON_JOB_NAME)
+}
+
+/// Name of a Job that the operator itself makes. The same cause gives the same name, so that a crash between making it
+/// and remembering it makes no second one.
+pub(crate) fn job(source: &str, cause: &str) -> String {
+    format!("{}-{}", child(source), &sha256(cause.as_bytes())[..8])
+}
+
+/// Labels of everything that belongs to a source.
+pub(crate) fn labels(source: &str) -> BTreeMap<String, String> {
+    [
+        ("app.kubernetes.io/name", "vox"),
+        ("app.kubernetes.io/component", "discovery"),
+        ("app.kubernetes.io/managed-by", "vox"),
+        (SOURCE_LABEL, source),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .collect()
+}
+
+/// The user name that the API server gives to a source's ServiceAccount.
+pub(crate) fn service_account_user(namespace: &str, source: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{}", child(source))
+}
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+fn shortened(name: &str, limit: usize) -> String {
+    if name.len() <= limit {
+        return name.to_owned();
+    }
+    let hash = &sha256(name.as_bytes())[..8];
+    // Names are ASCII, so a byte is a character.
+    let kept = name[..limit - 9].trim_end_matches(['-', '.']);
+    format!("{kept}-{hash}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn names_fit_and_differ_when_sources_differ(a in "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", b in "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?") {
+            prop_assert!(child(&a).len() <= CRON_JOB_NAME);
+            prop_assert!(job(&a, "cause").len() <= 63);
+            prop_assert_eq!(a == b, child(&a) == child(&b));
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The API that the command line reads, on loopback only: whoever reaches it came through `pods/portforward`, so that
+//! Kubernetes' own RBAC has already decided.
+
+use axum::extract::{Path, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::StatusCode;
+use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
+
+use super::problem::Problem;
+use crate::control_plane::Shared;
+
+pub(super) fn routes(shared: Shared) -> Router {
+    Router::new()
+        .route("/v1/health", get(health))
+        .route("/v1/catalogs/{namespace}/{name}", get(catalog))
+        .with_state(shared)
+}
+
+async fn health(State(shared): State<Shared>) -> Json<serde_json::Value> {
+    let store = if shared.store.ping().await.is_ok() { "ok" } else { "unavailable" };
+    Json(serde_json::json!({
+        "store": store,
+        "leader": shared.metrics.leading(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "pending": shared.readiness.pending(),
+    }))
+}
+
+async fn catalog(
+    State(shared): State<Shared>,
+    Path(source): Path<CatalogSourceRef>,
+) -> Result<Json<ModelCatalog>, Problem> {
+    let found = shared.store.catalog(&source).await?;
+    found.map(Json).ok_or_else(|| {
+        let message = format!("no catalog of {}/{} has been published yet", source.namespace, source.name);
+        Problem::new(StatusCode::NOT_FOUND, "NoCatalog", message)
+    })
+}

@@ -1,0 +1,204 @@
+//! The control API for discovery Jobs: plan, upload, report. See [`vox_contracts::discovery`] for the messages.
+
+use std::collections::HashSet;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State};
+use axum::routing::{post, put};
+use axum::{Json, Router};
+use http::StatusCode;
+use http::request::Parts;
+use jiff::Timestamp;
+use kube::{Api, ResourceExt as _};
+use serde::Deserialize;
+use vox_contracts::discovery::{CatalogUpload, DiscoveryPlan, FetchOutcome, FetchReport, UploadReceipt};
+use vox_contracts::entry::CatalogSourceRef;
+use vox_crds::ModelCatalogSource;
+use vox_store::catalog::{PublishLimits, RunIdentity, SourceIdentity};
+
+use super::auth::Authenticator;
+use super::problem::Problem;
+use crate::control_plane::Shared;
+use crate::model_catalog_source::validate::{ValidatedSource, validate};
+use crate::names::{ACCEPT_ANNOTATION, service_account_user};
+
+/// The largest upload: several times ten thousand models.
+const LARGEST_UPLOAD: usize = 64 << 20;
+
+#[derive(Clone)]
+struct Calls {
+    shared: Shared,
+    authenticator: Authenticator,
+}
+
+pub(super) fn routes(shared: Shared) -> Router {
+    let authenticator = Authenticator::new(shared.client.clone());
+    Router::new()
+        .route("/v1/catalogs/{namespace}/{name}/plan", post(plan))
+        .route("/v1/catalogs/{namespace}/{name}", put(upload))
+        .route("/v1/catalogs/{namespace}/{name}/attempts", post(report))
+        .layer(DefaultBodyLimit::max(LARGEST_UPLOAD))
+        .with_state(Calls { shared, authenticator })
+}
+
+#[derive(Deserialize)]
+struct RunQuery {
+    run: String,
+}
+
+/// A caller that may speak for a source: the source's own ServiceAccount, and the source exists.
+struct Caller {
+    object: ModelCatalogSource,
+    source: CatalogSourceRef,
+    run: String,
+}
+
+impl FromRequestParts<Calls> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, calls: &Calls) -> Result<Self, Problem> {
+        let bad = |error: &dyn std::fmt::Display| Problem::new(StatusCode::BAD_REQUEST, "BadRequest", error.to_string());
+        let Path(source) =
+            Path::<CatalogSourceRef>::from_request_parts(parts, calls).await.map_err(|error| bad(&error))?;
+        let Query(RunQuery { run }) =
+            Query::<RunQuery>::from_request_parts(parts, calls).await.map_err(|error| bad(&error))?;
+        if run.is_empty() || run.len() > 253 {
+            return Err(bad(&"run must be the name of the Job"));
+        }
+        let user = calls.authenticator.user(&parts.headers).await.inspect_err(|_| {
+            calls.shared.metrics.call_refused("token");
+            tracing::warn!(target: "audit", namespace = source.namespace, source = source.name, path = parts.uri.path(), "call refused: no valid token");
+        })?;
+        if *user != service_account_user(&source.namespace, &source.name) {
+            calls.shared.metrics.call_refused("identity");
+            tracing::warn!(target: "audit", user = &*user, namespace = source.namespace, source = source.name, path = parts.uri.path(), "call refused: not the source's ServiceAccount");
+            return Err(Problem::new(StatusCode::FORBIDDEN, "NotTheSource", format!("{user} may not speak for source {}/{}", source.namespace, source.name)));
+        }
+        let api: Api<ModelCatalogSource> = Api::namespaced(calls.shared.client.clone(), &source.namespace);
+        let object = api.get_opt(&source.name).await.map_err(|error| {
+            tracing::warn!(%error, "failed to read a source");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "SourceUnavailable", "the API server does not answer; try again")
+        })?;
+        let object = object.filter(|object| object.metadata.deletion_timestamp.is_none()).ok_or_else(|| {
+            Problem::new(StatusCode::NOT_FOUND, "NoSuchSource", format!("there is no source {}/{}", source.namespace, source.name))
+        })?;
+        Ok(Self { object, source, run })
+    }
+}
+
+impl Caller {
+    fn validated(&self) -> Result<ValidatedSource, Problem> {
+        validate(&self.object).map_err(|problem| Problem::new(StatusCode::CONFLICT, "InvalidSpec", problem.to_string()))
+    }
+
+    fn identity(&self, validated: &ValidatedSource) -> SourceIdentity {
+        SourceIdentity {
+            uid: self.object.uid().unwrap_or_default(),
+            source: self.source.clone(),
+            provider: validated.target.provider.clone(),
+        }
+    }
+
+    fn run(&self, plan_digest: &str) -> RunIdentity {
+        RunIdentity { run: self.run.clone(), plan_digest: plan_digest.to_owned() }
+    }
+}
+
+async fn plan(State(calls): State<Calls>, caller: Caller) -> Result<Json<DiscoveryPlan>, Problem> {
+    let validated = caller.validated()?;
+    let run = caller.run(&validated.plan_digest);
+    let store = &calls.shared.store;
+    let permission =
+        store.begin_attempt(&caller.identity(&validated), &run, &validated.pace, Timestamp::now()).await?;
+    Ok(Json(DiscoveryPlan {
+        source: caller.source,
+        plan_digest: validated.plan_digest,
+        permission,
+        target: validated.target,
+    }))
+}
+
+async fn upload(
+    State(calls): State<Calls>,
+    caller: Caller,
+    body: Result<Json<CatalogUpload>, JsonRejection>,
+) -> Result<Json<UploadReceipt>, Problem> {
+    let Json(mut upload) = body.map_err(unreadable)?;
+    let validated = caller.validated()?;
+    current(&validated, &upload.plan_digest)?;
+    check(&upload, &validated)?;
+    upload.entries.sort_unstable_by(|a, b| a.model_id.cmp(&b.model_id));
+    let limits = PublishLimits {
+        shrink_limit_per_mille: validated.shrink_limit_per_mille,
+        accepted_digest: caller.object.annotations().get(ACCEPT_ANNOTATION).cloned(),
+    };
+    let (identity, run) = (caller.identity(&validated), caller.run(&validated.plan_digest));
+    let published = calls.shared.store.publish(&identity, &run, &upload, &limits, Timestamp::now()).await;
+    if let Err(vox_store::Error::Refused { class, .. }) = &published {
+        calls.shared.metrics.attempt_ended(class.as_str());
+    }
+    let receipt = published?;
+    calls.shared.metrics.attempt_ended("Published");
+    tracing::info!(
+        namespace = caller.source.namespace, source = caller.source.name, run = caller.run, revision = receipt.revision,
+        models = receipt.models, added = receipt.added, removed = receipt.removed, repriced = receipt.repriced,
+        refused = upload.refused, "catalog uploaded"
+    );
+    Ok(Json(receipt))
+}
+
+async fn report(
+    State(calls): State<Calls>,
+    caller: Caller,
+    body: Result<Json<FetchReport>, JsonRejection>,
+) -> Result<StatusCode, Problem> {
+    let Json(report) = body.map_err(unreadable)?;
+    let validated = caller.validated()?;
+    current(&validated, &report.plan_digest)?;
+    let (identity, run) = (caller.identity(&validated), caller.run(&validated.plan_digest));
+    calls.shared.store.finish_attempt(&identity, &run, &report.outcome, Timestamp::now()).await?;
+    let outcome = match &report.outcome {
+        FetchOutcome::NotModified => "NotModified",
+        FetchOutcome::Failed(failure) => failure.class.as_str(),
+    };
+    calls.shared.metrics.attempt_ended(outcome);
+    tracing::info!(namespace = caller.source.namespace, source = caller.source.name, run = caller.run, outcome, "run ended");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn unreadable(rejection: JsonRejection) -> Problem {
+    Problem::new(rejection.status(), "BadRequest", rejection.body_text())
+}
+
+/// A run that works on an older plan has nothing to say about the newer one.
+fn current(validated: &ValidatedSource, plan_digest: &str) -> Result<(), Problem> {
+    if validated.plan_digest == plan_digest {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::CONFLICT, "Superseded", "the source's spec has changed since this run began; the next run uses the new one"))
+}
+
+/// What a Job of ours never sends, and somebody who holds its token might.
+fn check(upload: &CatalogUpload, validated: &ValidatedSource) -> Result<(), Problem> {
+    let refuse = |message: String| Err(Problem::new(StatusCode::BAD_REQUEST, "BadCatalog", message));
+    if upload.entries.is_empty() {
+        return refuse("a catalog has at least one model".to_owned());
+    }
+    if upload.entries.len() > validated.target.max_models as usize {
+        return refuse(format!("a catalog has at most {} models", validated.target.max_models));
+    }
+    let mut seen = HashSet::with_capacity(upload.entries.len());
+    for entry in &upload.entries {
+        let id = entry.model_id.as_str();
+        if id.is_empty() || id.len() > 512 || id.contains(char::is_control) {
+            return refuse(format!("model id {:?} is empty, too long or has control characters", entry.model_id));
+        }
+        if entry.provider != validated.target.provider {
+            return refuse(format!("model {id} is listed under {} and not under {}", entry.provider, validated.target.provider));
+        }
+        if !seen.insert(id) {
+            return refuse(format!("model {:?} is listed twice", entry.model_id));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! What the operator serves: the control API over TLS, probes and metrics in clear, and the admin API on loopback.
+
+mod admin;
+mod auth;
+mod catalogs;
+mod health;
+mod problem;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use tokio_util::sync::CancellationToken;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::control_plane::Shared;
+
+/// Bound on one call of the control API; a publication of ten thousand models takes a second.
+const CALL: Duration = Duration::from_secs(60);
+/// How long calls in flight may go on after the process is told to end.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Serves the control API until told to end.
+pub(crate) async fn control(shared: Shared, tls: RustlsConfig, end: CancellationToken) -> anyhow::Result<()> {
+    let listen = shared.settings.listen;
+    let app = bounded(catalogs::routes(shared));
+    let handle = Handle::new();
+    drain(handle.clone(), end);
+    axum_server::bind_rustls(listen, tls)
+        .handle(handle)
+        .serve(app.into_make_service())
+        .await
+        .with_context(|| format!("failed to serve the control API on {listen}"))
+}
+
+/// Serves probes and metrics until told to end.
+pub(crate) async fn health(shared: Shared, end: CancellationToken) -> anyhow::Result<()> {
+    let listen = shared.settings.listen_health;
+    plain(listen, bounded(health::routes(shared)), end).await
+}
+
+/// Serves the admin API until told to end.
+pub(crate) async fn admin(shared: Shared, end: CancellationToken) -> anyhow::Result<()> {
+    let listen = shared.settings.listen_admin;
+    plain(listen, bounded(admin::routes(shared)), end).await
+}
+
+async fn plain(listen: SocketAddr, app: Router, end: CancellationToken) -> anyhow::Result<()> {
+    let handle = Handle::new();
+    drain(handle.clone(), end);
+    axum_server::bind(listen)
+        .handle(handle)
+        .serve(app.into_make_service())
+        .await
+        .with_context(|| format!("failed to serve on {listen}"))
+}
+
+fn drain(handle: Handle<SocketAddr>, end: CancellationToken) {
+    tokio::spawn(async move {
+        end.cancelled().await;
+        handle.graceful_shutdown(Some(DRAIN));
+    });
+}
+
+fn bounded(routes: Router) -> Router {
+    routes.layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, CALL))
+}

@@ -1,0 +1,43 @@
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use vox_store::Error as StoreError;
+
+/// An answer that says no: `{"error": {"code": …, "message": …}}`.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Refused { class, message } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, class.as_str(), message),
+            StoreError::Superseded { .. } => Self::new(StatusCode::CONFLICT, "Superseded", error.to_string()),
+            // The caller may hear that the database is away, but not what it is or said.
+            unavailable if unavailable.is_unavailable() => {
+                tracing::warn!(error = &unavailable as &dyn std::error::Error, "the database does not answer");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "StoreUnavailable", "the database does not answer; try again")
+            }
+            other => {
+                tracing::error!(error = &other as &dyn std::error::Error, "failed to serve a call");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", "failed; the operator's log says why")
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::json!({ "error": { "code": self.code, "message": self.message } });
+        (self.status, Json(body)).into_response()
+    }
+}

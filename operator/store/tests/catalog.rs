@@ -1,0 +1,267 @@
+//! The catalog's tables on a real Postgres. `VOX_TEST_DATABASE_URL` names one; each test makes a database of its own in it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::{Connection as _, PgConnection};
+use vox_contracts::discovery::{CatalogUpload, FailureClass, FetchFailure, FetchOutcome, Permission};
+use vox_contracts::entry::{CatalogSourceRef, Pricing};
+use vox_contracts::{ModelCatalogEntry, ModelTier, ProviderType};
+use vox_store::catalog::gate::Pace;
+use vox_store::catalog::{PublishLimits, RunIdentity, SourceIdentity};
+use vox_store::{Error, Store};
+
+const PACE: Pace = Pace {
+    min_interval: Duration::from_secs(3600),
+    run_limit: Duration::from_secs(300),
+    retry_base: Duration::from_secs(30),
+    retry_max: Duration::from_secs(600),
+};
+
+const LIMITS: PublishLimits = PublishLimits { shrink_limit_per_mille: 500, accepted_digest: None };
+
+/// A migrated database that nobody else uses, or `None` where no Postgres is named.
+async fn store(name: &str) -> Option<Store> {
+    let Ok(url) = std::env::var("VOX_TEST_DATABASE_URL") else {
+        eprintln!("skipped: VOX_TEST_DATABASE_URL is not set; `make test` sets it");
+        return None;
+    };
+    let mut admin = PgConnection::connect(&url).await.unwrap();
+    let database = format!("store_{name}");
+    for statement in [format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"), format!("CREATE DATABASE {database}")] {
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut admin).await.unwrap();
+    }
+    let mut url: url::Url = url.parse().unwrap();
+    url.set_path(&database);
+    let store = Store::open(url.as_str(), 8).unwrap();
+    store.migrate().await.unwrap();
+    Some(store)
+}
+
+fn source() -> SourceIdentity {
+    SourceIdentity {
+        uid: "uid-1".to_owned(),
+        source: CatalogSourceRef { namespace: "shop".to_owned(), name: "acme".to_owned() },
+        provider: ProviderType::OpenRouter,
+    }
+}
+
+fn run(name: &str, plan: &str) -> RunIdentity {
+    RunIdentity { run: name.to_owned(), plan_digest: plan.to_owned() }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn entry(n: usize, price: &str) -> ModelCatalogEntry {
+    ModelCatalogEntry {
+        model_id: format!("acme/m{n:05}"),
+        provider: ProviderType::OpenRouter,
+        family: None,
+        display_name: None,
+        context_length_tokens: Some(128_000),
+        max_output_tokens: None,
+        input_modalities: vec!["text".to_owned()],
+        output_modalities: vec!["text".to_owned()],
+        pricing: Pricing { input_usd_per_mtok: Some(price.parse().unwrap()), ..Pricing::default() },
+        supports: Default::default(),
+        strengths: vec![],
+        tier: ModelTier::ALL[0],
+        availability: None,
+        local: None,
+        created_at: None,
+        expires_at: None,
+    }
+}
+
+fn upload(entries: Vec<ModelCatalogEntry>, plan: &str) -> CatalogUpload {
+    CatalogUpload {
+        plan_digest: plan.to_owned(),
+        fetched_at: at(0),
+        etag: Some("\"e1\"".to_owned()),
+        entries,
+        refusals: vec![],
+        refused: 0,
+    }
+}
+
+fn models(count: usize) -> Vec<ModelCatalogEntry> {
+    (0..count).map(|n| entry(n, "1")).collect()
+}
+
+/// Begins a run and publishes with it.
+async fn publish(store: &Store, name: &str, entries: Vec<ModelCatalogEntry>, second: i64) -> Result<vox_contracts::discovery::UploadReceipt, Error> {
+    let run = run(name, "p");
+    let permission = store.begin_attempt(&source(), &run, &PACE, at(second)).await?;
+    assert!(matches!(permission, Permission::Fetch { .. }), "{permission:?}");
+    store.publish(&source(), &run, &upload(entries, "p"), &LIMITS, at(second + 1)).await
+}
+
+#[tokio::test]
+async fn a_first_catalog_is_revision_one_and_reads_back_equal() {
+    let Some(store) = store("first").await else { return };
+    let receipt = publish(&store, "a", models(3), 0).await.unwrap();
+    assert_eq!((receipt.revision, receipt.models, receipt.added), (1, 3, 3));
+    let catalog = store.catalog(&source().source).await.unwrap().unwrap();
+    assert_eq!(catalog.entries, models(3));
+    assert_eq!(catalog.digest.as_deref(), Some(receipt.digest.as_str()));
+    let state = store.source_state("uid-1").await.unwrap();
+    assert_eq!(state.refreshed_at, Some(at(1)));
+    assert_eq!(state.finished.unwrap().outcome, "Published");
+}
+
+#[tokio::test]
+async fn the_same_catalog_again_is_a_refresh_and_no_revision() {
+    let Some(store) = store("again").await else { return };
+    publish(&store, "a", models(3), 0).await.unwrap();
+    let receipt = publish(&store, "b", models(3), 4000).await.unwrap();
+    assert_eq!((receipt.revision, receipt.added), (1, 0));
+    let state = store.source_state("uid-1").await.unwrap();
+    assert_eq!(state.refreshed_at, Some(at(4001)));
+    assert_eq!(state.finished.unwrap().outcome, "Unchanged");
+}
+
+#[tokio::test]
+async fn an_upload_whose_answer_was_lost_can_be_sent_again() {
+    let Some(store) = store("resent").await else { return };
+    let first = publish(&store, "a", models(3), 0).await.unwrap();
+    let again = store.publish(&source(), &run("a", "p"), &upload(models(3), "p"), &LIMITS, at(5)).await.unwrap();
+    assert_eq!(first.revision, again.revision);
+    assert_eq!(first.digest, again.digest);
+}
+
+#[tokio::test]
+async fn changes_are_counted_and_kept() {
+    let Some(store) = store("changes").await else { return };
+    publish(&store, "a", models(4), 0).await.unwrap();
+    let next = vec![entry(0, "1"), entry(1, "2.5"), entry(2, "1"), entry(9, "1")];
+    let receipt = publish(&store, "b", next.clone(), 4000).await.unwrap();
+    assert_eq!((receipt.revision, receipt.added, receipt.removed, receipt.repriced), (2, 1, 1, 1));
+    assert_eq!(store.catalog(&source().source).await.unwrap().unwrap().entries, next);
+}
+
+#[tokio::test]
+async fn of_two_runs_that_ask_together_one_waits() {
+    let Some(store) = store("together").await else { return };
+    let (source, one, two) = (source(), run("a", "p"), run("b", "p"));
+    let both = tokio::join!(
+        store.begin_attempt(&source, &one, &PACE, at(0)),
+        store.begin_attempt(&source, &two, &PACE, at(0)),
+    );
+    let granted = [both.0.unwrap(), both.1.unwrap()].iter().filter(|answer| matches!(answer, Permission::Fetch { .. })).count();
+    assert_eq!(granted, 1);
+}
+
+#[tokio::test]
+async fn the_minimum_interval_holds_and_the_etag_is_given_back_after_it() {
+    let Some(store) = store("interval").await else { return };
+    publish(&store, "a", models(3), 0).await.unwrap();
+    let soon = store.begin_attempt(&source(), &run("b", "p"), &PACE, at(10)).await.unwrap();
+    assert_eq!(soon, Permission::Wait { until: at(3600) });
+    let later = store.begin_attempt(&source(), &run("b", "p"), &PACE, at(3600)).await.unwrap();
+    assert_eq!(later, Permission::Fetch { etag: Some("\"e1\"".to_owned()) });
+    let other_plan = store.begin_attempt(&source(), &run("c", "q"), &PACE, at(9000)).await.unwrap();
+    assert_eq!(other_plan, Permission::Fetch { etag: None }, "an ETag is of one plan");
+}
+
+#[tokio::test]
+async fn a_catalog_that_shrinks_too_far_is_refused_until_a_person_accepts_it() {
+    let Some(store) = store("shrunk").await else { return };
+    publish(&store, "a", models(100), 0).await.unwrap();
+    let refused = publish(&store, "b", models(5), 4000).await.unwrap_err();
+    assert!(matches!(&refused, Error::Refused { class: FailureClass::CatalogShrunk, .. }), "{refused}");
+    let state = store.source_state("uid-1").await.unwrap();
+    assert_eq!(state.catalog.as_ref().unwrap().models, 100, "the last good catalog stays");
+    assert_eq!(state.refreshed_at, Some(at(1)));
+    let attempt = state.finished.unwrap();
+    assert_eq!((attempt.outcome.as_str(), attempt.failures), ("CatalogShrunk", 1));
+    let digest = vox_contracts::entry::digest(&models(5)).unwrap();
+    assert!(attempt.message.contains(&digest), "it says how to accept it");
+    let limits = PublishLimits { accepted_digest: Some(digest), ..LIMITS };
+    store.begin_attempt(&source(), &run("c", "p"), &PACE, at(9000)).await.unwrap();
+    let receipt = store.publish(&source(), &run("c", "p"), &upload(models(5), "p"), &limits, at(9001)).await.unwrap();
+    assert_eq!((receipt.models, receipt.removed), (5, 95));
+}
+
+#[tokio::test]
+async fn failures_count_up_and_a_good_run_resets_them() {
+    let Some(store) = store("failures").await else { return };
+    let failed = FetchOutcome::Failed(FetchFailure {
+        class: FailureClass::ProviderError,
+        message: "it answered 500".to_owned(),
+        retry_after_ms: None,
+    });
+    for (n, name) in ["a", "b"].into_iter().enumerate() {
+        let second = 1000 * (n as i64 + 1);
+        store.begin_attempt(&source(), &run(name, "p"), &PACE, at(second)).await.unwrap();
+        store.finish_attempt(&source(), &run(name, "p"), &failed, at(second + 1)).await.unwrap();
+        assert_eq!(store.source_state("uid-1").await.unwrap().finished.unwrap().failures, n as i64 + 1);
+    }
+    publish(&store, "c", models(3), 9000).await.unwrap();
+    assert_eq!(store.source_state("uid-1").await.unwrap().finished.unwrap().failures, 0);
+}
+
+#[tokio::test]
+async fn an_upload_for_a_run_that_never_asked_is_superseded_and_writes_nothing() {
+    let Some(store) = store("superseded").await else { return };
+    let refused = store.publish(&source(), &run("x", "p"), &upload(models(3), "p"), &LIMITS, at(0)).await.unwrap_err();
+    assert!(matches!(refused, Error::Superseded { .. }));
+    assert_eq!(store.catalog(&source().source).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_lost_run_is_recorded_once_and_never_over_its_own_report() {
+    let Some(store) = store("lost").await else { return };
+    let failure = FetchFailure { class: FailureClass::RunLost, message: "gone".to_owned(), retry_after_ms: None };
+    store.record_lost(&source(), &run("never-asked", "p"), &failure, at(0), at(1)).await.unwrap();
+    store.record_lost(&source(), &run("never-asked", "p"), &failure, at(0), at(2)).await.unwrap();
+    assert_eq!(store.source_state("uid-1").await.unwrap().finished.unwrap().failures, 1);
+    publish(&store, "good", models(3), 100).await.unwrap();
+    store.record_lost(&source(), &run("good", "p"), &failure, at(100), at(102)).await.unwrap();
+    assert_eq!(store.source_state("uid-1").await.unwrap().finished.unwrap().outcome, "Published");
+}
+
+#[tokio::test]
+async fn a_deleted_source_is_retired_and_a_new_one_of_its_name_starts_anew() {
+    let Some(store) = store("retired").await else { return };
+    publish(&store, "a", models(3), 0).await.unwrap();
+    assert_eq!(store.retire_missing(&["other".to_owned()]).await.unwrap(), 1);
+    assert_eq!(store.catalog(&source().source).await.unwrap(), None);
+    let successor = SourceIdentity { uid: "uid-2".to_owned(), ..source() };
+    let permission = store.begin_attempt(&successor, &run("a", "p"), &PACE, at(10)).await.unwrap();
+    assert_eq!(permission, Permission::Fetch { etag: None });
+}
+
+#[tokio::test]
+async fn a_fault_between_two_writes_leaves_nothing_half_written() {
+    let Some(store) = store("fault").await else { return };
+    publish(&store, "a", models(3), 0).await.unwrap();
+    // The third model breaks a constraint in the last of the transaction's writes: an id of its own makes the entry's
+    // insert fail after the revision and the changes were written.
+    let mut broken = models(4);
+    broken[3].model_id = "acme/nul\0".to_owned();
+    let run = run("b", "p");
+    store.begin_attempt(&source(), &run, &PACE, at(4000)).await.unwrap();
+    store.publish(&source(), &run, &upload(broken, "p"), &LIMITS, at(4001)).await.unwrap_err();
+    let state = store.source_state("uid-1").await.unwrap();
+    assert_eq!(state.catalog.unwrap().revision, 1);
+    assert_eq!(state.refreshed_at, Some(at(1)));
+    assert_eq!(state.last.unwrap().finished_at, None, "the run has not ended and may send again");
+    assert_eq!(store.catalog(&source().source).await.unwrap().unwrap().entries, models(3));
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_an_error_of_the_query_and_says_so() {
+    let store = Store::open("postgres://nobody:secret@127.0.0.1:9/none", 1).unwrap();
+    let error = store.source_state("uid").await.unwrap_err();
+    assert!(error.is_unavailable());
+    assert!(!format!("{error:?} {error}").contains("secret"));
+}
+
+#[tokio::test]
+async fn ten_thousand_models_are_one_catalog() {
+    let Some(store) = store("many").await else { return };
+    let receipt = publish(&store, "a", models(10_000), 0).await.unwrap();
+    assert_eq!(receipt.models, 10_000);
+}
