@@ -1,10 +1,11 @@
-# The images of the project: one static program and the certificates of public authorities in each, nothing else.
+# The images of the project: one static program and the certificates of public authorities in each, no more.
 #
-# Programs are compiled outside, once, with the caches of the machine, and copied from a small build context that holds
+# Programs are compiled outside, with the caches of the machine, and copied from a small build context:
 #   vox-operator, vox-wire    static programs
-#   ca-certificates.crt       a bundle of certificates: an empty image has none, and HTTPS to public services needs them
-# Both programs have to be there for either image: the classic builder, which machines without buildx fall back to, runs every stage up to
-# its target. `vox-e2e images` makes that folder and calls `docker build` on it. By hand:
+#   ca-certificates.crt       a bundle of certificates: an empty image has none, and HTTPS needs them
+# Both programs have to be there for either image, because the classic builder, which machines without buildx
+# fall back to, runs every stage up to its target. `vox-e2e images` makes that folder and calls `docker build`
+# on it. By hand:
 #   export RUSTFLAGS="-C target-feature=+crt-static" target=x86_64-unknown-linux-gnu
 #   cargo build --release --target $target --package vox-controller --package vox-wire
 #   mkdir context && cp target/$target/release/vox-{operator,wire} /etc/ssl/certs/ca-certificates.crt context/

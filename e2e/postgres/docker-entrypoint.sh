@@ -45,7 +45,7 @@ if [ "${1:-}" != postgres ]; then exec "$@"; fi
 if [ "$(id -u)" = 0 ]; then
   mkdir -p "$PGDATA" /var/run/postgresql
   find "$PGDATA" /var/run/postgresql ! -user postgres -exec chown postgres:postgres {} +
-  exec setpriv --reuid=postgres --regid=postgres --init-groups "$BASH_SOURCE" "$@"
+  exec setpriv --reuid=postgres --regid=postgres --init-groups "${BASH_SOURCE[0]}" "$@"
 fi
 
 mkdir -p "$PGDATA"

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-/// Real kind clusters for Vox: started where nothing runs, kept where they are healthy, gone when they are told to.
+/// Real kind clusters for Vox: started where nothing runs, kept where they are healthy, gone when they
+/// are told to.
 #[derive(Debug, Parser)]
 #[command(name = "vox-e2e", version, disable_help_subcommand = true)]
 pub struct Args {
@@ -25,7 +26,8 @@ pub enum Command {
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
         clusters: u8,
     },
-    /// Take down the clusters, the database, and the engine if the harness started it. Builds stay in the cache.
+    /// Take down the clusters, the database, and the engine if the harness started it. Builds stay in the
+    /// cache.
     Down,
     /// Compile the project's programs, build their images, and get the image of the evaluation database.
     Images,

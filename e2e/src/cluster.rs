@@ -71,7 +71,8 @@ impl Clusters<'_> {
         Ok(names.lines().filter(|name| self.is_ours(name)).map(str::to_owned).collect())
     }
 
-    /// On an engine of our own everything with our prefix is ours; on the user's engine only the two names are.
+    /// On an engine of our own everything with our prefix is ours; on the user's engine only the two
+    /// names are.
     fn is_ours(&self, name: &str) -> bool {
         NAMES.contains(&name) || (self.engine.is_ours() && name.starts_with(PREFIX))
     }
@@ -98,8 +99,9 @@ impl Clusters<'_> {
 
     fn make(&self, name: &str, image: &NodeImage) -> Result<()> {
         say(format!("{name}: making the cluster"));
-        // The kubeconfig gets its name when the cluster is complete, so that a killed run leaves no cluster that looks whole.
-        let part = self.paths.state.join(format!("{name}.kubeconfig.part"));
+        // The kubeconfig gets its name when the cluster is complete, so that a killed run leaves no
+        // cluster that looks whole.
+        let part = self.unfinished_kubeconfig(name);
         std::fs::remove_file(&part).ok();
         let create = self.kind(["create", "cluster", "--retain", "--name", name, "--image", &image.name]);
         let create = create.arg("--kubeconfig").arg(&part).limit(420);
@@ -120,16 +122,22 @@ impl Clusters<'_> {
 
     /// Deletes a cluster, however broken.
     pub fn delete(&self, name: &str) -> Result<()> {
-        std::fs::remove_file(self.paths.kubeconfig(name)).ok();
-        std::fs::remove_file(self.paths.state.join(format!("{name}.kubeconfig.part"))).ok();
-        let delete =
-            self.kind(["delete", "cluster", "--name", name]).arg("--kubeconfig").arg("/dev/null").limit(120);
-        delete.output().map(drop).with_context(|| format!("failed to delete the cluster {name}"))
+        let kubeconfig = self.paths.kubeconfig(name);
+        let delete = self.kind(["delete", "cluster", "--name", name]).arg("--kubeconfig").arg(&kubeconfig);
+        delete.limit(120).output().with_context(|| format!("failed to delete the cluster {name}"))?;
+        for file in [kubeconfig, self.unfinished_kubeconfig(name)] {
+            std::fs::remove_file(file).ok();
+        }
+        Ok(())
+    }
+
+    fn unfinished_kubeconfig(&self, name: &str) -> std::path::PathBuf {
+        self.paths.kubeconfig(name).with_extension("part")
     }
 
     fn recover(&self, name: &str) -> Result<()> {
-        // Engines give addresses in the order in which containers start, and a control plane is made for one address.
-        // kind's own image adapts itself; ours would wait for ever.
+        // Engines give addresses in the order in which containers start, and a control plane is made for
+        // one address. kind's own image adapts itself; ours would wait for ever.
         match (self.readiness(name), self.address(name), self.address_made_for(name)) {
             (Err(_), Some(now), Some(then)) if now != then => {
                 bail!("its node was made for the address {then} and now has {now}")
@@ -163,7 +171,8 @@ impl Clusters<'_> {
         reason
     }
 
-    /// Whether a cluster can be used: nodes and DNS are there, and pods can be made (they need the `default` account).
+    /// Whether a cluster can be used: nodes and DNS are there, and pods can be made (they need the
+    /// `default` account).
     pub fn readiness(&self, name: &str) -> Result<()> {
         let kubeconfig = self.paths.kubeconfig(name);
         let get = |args: &[&str]| self.tools.kubectl(&kubeconfig, ["get"]).args(args).limit(20).output();
@@ -178,7 +187,8 @@ impl Clusters<'_> {
         if dns["status"]["availableReplicas"].as_u64().unwrap_or(0) == 0 {
             bail!("CoreDNS is not available");
         }
-        // What the API server tells is 40 s old when a node has just been killed, so kubelet and a pod are asked themselves.
+        // What the API server tells is 40 s old when a node has just been killed, so kubelet and a pod
+        // are asked themselves.
         let node = node_name(name);
         get(&["--raw", &format!("/api/v1/nodes/{node}/proxy/healthz")]).context("kubelet does not answer")?;
         get(&["--raw", "/api/v1/namespaces/kube-system/services/kube-dns:metrics/proxy/metrics"])

@@ -38,7 +38,8 @@ pub fn run(args: Args) -> Result<()> {
     }
 }
 
-/// Commands that change something, one at a time. What takes long and changes nothing of ours comes before the lock.
+/// Commands that change something, one at a time. What takes long and changes nothing of ours comes
+/// before the lock.
 fn locked(paths: &Paths, command: Command) -> Result<()> {
     match command {
         Command::Up { clusters } => {
@@ -81,7 +82,8 @@ fn database(paths: &Paths) -> Result<String> {
     database::ensure(paths, &Engine::ensure(paths)?.0)
 }
 
-/// Ends what a killed run left at work and removes its scratch files: it would go on changing what we look at.
+/// Ends what a killed run left at work and removes its scratch files: it would go on changing what we
+/// look at.
 fn begin(paths: &Paths) -> Result<()> {
     let leftovers = host::leftovers_of_runs();
     if !leftovers.is_empty() {
@@ -123,7 +125,7 @@ fn down(paths: &Paths) -> Result<()> {
             }
             database::remove(&engine)?;
             if engine.is_ours() {
-                empty(&engine);
+                empty(paths, &engine)?;
             }
         }
         (None, _) if daemon::is_known(paths) => {
@@ -149,7 +151,7 @@ fn down(paths: &Paths) -> Result<()> {
 }
 
 /// On an engine of our own nothing stays but images: containers, networks and volumes have no other owner.
-fn empty(engine: &Engine) {
+fn empty(paths: &Paths, engine: &Engine) -> Result<()> {
     let containers = engine.docker(["ps", "--all", "--quiet"]).output().unwrap_or_default();
     if !containers.is_empty() {
         engine.docker(["rm", "--force", "--volumes"]).args(containers.lines()).succeeds();
@@ -157,6 +159,7 @@ fn empty(engine: &Engine) {
     engine.docker(["network", "prune", "--force"]).succeeds();
     engine.docker(["volume", "prune", "--force"]).succeeds();
     engine.docker(["image", "prune", "--force"]).succeeds();
+    images::forget_older(paths, engine)
 }
 
 fn check_external(paths: &Paths, file: &Path) -> Result<()> {

@@ -8,7 +8,8 @@ use sha2::{Digest as _, Sha256};
 /// Twelve hexadecimal digits: short enough for a tag, long enough not to collide by accident.
 const KEY_LENGTH: usize = 12;
 
-/// The key of files and folders, with everything below the folders: names, content, and whether a file is a program.
+/// The key of files and folders, with everything below the folders: names, content, and whether a file is
+/// a program.
 pub fn key(roots: &[&Path]) -> Result<String> {
     let mut digest = Sha256::new();
     for root in roots {

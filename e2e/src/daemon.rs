@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::host;
 use crate::network::{self, Before};
 use crate::paths::Paths;
 use crate::run::{Cmd, RUN_MARK, say, tail};
-use crate::{host, packages};
 
 /// The cgroup of all our containers: what is in it is ours to end, and the folder is ours to remove.
 const CGROUP: &str = "vox-e2e";
@@ -34,6 +34,15 @@ fn record(paths: &Paths) -> Option<Record> {
     serde_json::from_slice(&std::fs::read(paths.engine_record()).ok()?).ok()
 }
 
+fn write(paths: &Paths, record: &Record) -> Result<()> {
+    let text = serde_json::to_vec(record).context("failed to describe the engine")?;
+    let (file, part) = (paths.engine_record(), paths.engine_record().with_extension("part"));
+    // At once or not at all: half a record is none.
+    std::fs::write(&part, text)
+        .and_then(|()| std::fs::rename(&part, &file))
+        .context("failed to write the engine's record")
+}
+
 /// The pid of our engine, if it is alive.
 pub fn pid(paths: &Paths) -> Option<u32> {
     record(paths)
@@ -51,10 +60,10 @@ pub fn is_known(paths: &Paths) -> bool {
     paths.engine_record().exists()
 }
 
-/// Starts the engine. What a killed one left behind is cleared away first; data that it cannot start with is given up.
+/// Starts the engine. What a killed one left behind is cleared away first; data that it cannot start with
+/// is given up.
 pub fn start(paths: &Paths, answers: &dyn Fn() -> bool) -> Result<()> {
     paths.check_socket_length()?;
-    packages::ensure(paths, packages::ENGINE)?;
     if is_alive(paths) && host::wait_until(Duration::from_secs(10), answers) {
         return Ok(());
     }
@@ -64,7 +73,10 @@ pub fn start(paths: &Paths, answers: &dyn Fn() -> bool) -> Result<()> {
         say("the engine did not start with what it kept; starting it with nothing");
         clear(paths)?;
         host::remove(&paths.data_root())?;
-        launch(paths, answers)?;
+        if let Err(error) = launch(paths, answers) {
+            clear(paths)?;
+            return Err(error);
+        }
     }
     Ok(())
 }
@@ -72,14 +84,17 @@ pub fn start(paths: &Paths, answers: &dyn Fn() -> bool) -> Result<()> {
 fn launch(paths: &Paths, answers: &dyn Fn() -> bool) -> Result<()> {
     // What the machine was like before the first start counts, not before a start after a crash.
     let before = record(paths).map_or_else(network::before, |record| record.before);
+    // Written before there is anything to record, too: whoever kills us must not make us forget what the
+    // machine was like.
+    let mut record = Record { pid: 0, started: 0, before };
+    write(paths, &record)?;
     let log = paths.log("dockerd");
     let pid = spawn(paths, &log)?;
     say(format!("starting the engine (dockerd, pid {pid})"));
     let started = host::start_time(pid)
         .with_context(|| format!("failed to start dockerd: it ended at once{}", tail(&log)))?;
-    let record =
-        serde_json::to_vec(&Record { pid, started, before }).context("failed to describe the engine")?;
-    std::fs::write(paths.engine_record(), record).context("failed to write the engine's record")?;
+    (record.pid, record.started) = (pid, started);
+    write(paths, &record)?;
     let mut alive = true;
     let up = host::wait_until(START_LIMIT, || {
         alive = host::start_time(pid) == Some(started);
@@ -99,11 +114,18 @@ fn launch(paths: &Paths, answers: &dyn Fn() -> bool) -> Result<()> {
 fn spawn(paths: &Paths, log: &Path) -> Result<u32> {
     let output = File::create(log).with_context(|| format!("failed to write {}", log.display()))?;
     let errors = output.try_clone().context("failed to share the engine's log")?;
-    // A session of its own, and no file that it inherits but its log: whoever reads our output sees its end when we end.
+    // A session of its own, and no file that it inherits but its log: whoever reads our output sees its
+    // end when we end.
     let script = r#"for fd in /proc/self/fd/*; do fd=${fd##*/}; [ "$fd" -gt 2 ] && eval "exec $fd>&-"; done 2>/dev/null; exec dockerd "$@""#;
     let mut command = Command::new("setsid");
     command.args(["bash", "-c", script, "dockerd"]).args(arguments(paths)?);
-    command.stdin(Stdio::null()).stdout(output).stderr(errors).env_remove(RUN_MARK).current_dir("/");
+    command
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors)
+        .env_remove(RUN_MARK)
+        .env("PATH", host::path())
+        .current_dir("/");
     let child = command.spawn().context("failed to run setsid")?;
     Ok(child.id())
 }
@@ -154,7 +176,8 @@ pub fn stop(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-/// Ends what is left of an engine of ours and takes away what would hinder the next. Images and stopped containers stay.
+/// Ends what is left of an engine of ours and takes away what would hinder the next. Images and stopped
+/// containers stay.
 fn clear(paths: &Paths) -> Result<()> {
     let leftovers: Vec<u32> =
         host::other_processes().into_iter().filter(|pid| is_of_engine(paths, *pid)).collect();
@@ -175,7 +198,8 @@ fn clear(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-/// dockerd, containerd and the shims carry our folders in their command lines; what runs in containers is in our cgroup.
+/// dockerd, containerd and the shims carry our folders in their command lines; what runs in containers is
+/// in our cgroup.
 fn is_of_engine(paths: &Paths, pid: u32) -> bool {
     if host::in_cgroup(pid, CGROUP) {
         return true;

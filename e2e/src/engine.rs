@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::paths::Paths;
 use crate::run::{Cmd, say};
-use crate::{daemon, host};
+use crate::{daemon, host, packages};
 
 /// An engine that answers.
 #[derive(Debug, Clone)]
@@ -36,7 +36,8 @@ impl Info {
 }
 
 impl Engine {
-    /// The engine that answers now, if one does: ours before the user's, because a stopped shell's `DOCKER_HOST` may still name ours.
+    /// The engine that answers now, if one does: ours before the user's, because a stopped shell's
+    /// `DOCKER_HOST` may still name ours.
     pub fn running(paths: &Paths) -> Option<Self> {
         let ours = Self { host: Some(paths.docker_host()) };
         if daemon::is_alive(paths) && ours.info().is_some() {
@@ -57,6 +58,12 @@ impl Engine {
             bail!(
                 "no Docker engine answers, and starting one takes root on Linux: start Docker (Docker Desktop, or `sudo systemctl start docker`) and try again"
             );
+        }
+        packages::ensure(paths, packages::ENGINE)?;
+        // Where the package has just been installed, it may have started an engine: then that one is the
+        // user's.
+        if let Some(engine) = Self::running(paths) {
+            return Ok((engine, false));
         }
         let ours = Self { host: Some(paths.docker_host()) };
         daemon::start(paths, &|| ours.info().is_some())?;
@@ -101,7 +108,8 @@ impl Engine {
         self.docker(["image", "inspect", "--format", "{{.Id}}", name]).succeeds()
     }
 
-    /// Tries to get an image from its registry; a machine without a network is told apart within half a minute.
+    /// Tries to get an image from its registry; a machine without a network is told apart within half a
+    /// minute.
     pub fn pull(&self, paths: &Paths, name: &str) -> bool {
         say(format!("pulling {name}"));
         let pull = self.docker(["pull", name]).limit(1200).first_line_within(30);
@@ -112,7 +120,8 @@ impl Engine {
         pulled
     }
 
-    /// Builds an image from a folder with a Dockerfile: with BuildKit where the client has it, otherwise with the classic builder.
+    /// Builds an image from a folder with a Dockerfile: with BuildKit where the client has it, otherwise
+    /// with the classic builder.
     pub fn build(&self, paths: &Paths, folder: &std::path::Path, args: &[&str], tag: &str) -> Result<()> {
         let build_kit = self.docker(["buildx", "version"]).succeeds();
         let build = self.docker(["build", "--tag", tag]).args(args).arg(folder).limit(600);

@@ -1,6 +1,7 @@
 //! The machine, as /proc tells it: processes and mounts, and how to end them.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -30,13 +31,18 @@ pub fn is_root() -> bool {
     uids.and_then(|uids| uids.split_whitespace().nth(1).map(|uid| uid == "0")).unwrap_or(false)
 }
 
-/// A program on PATH, or in the folders that PATH of an ordinary shell leaves out.
-pub fn find(program: &str) -> Option<PathBuf> {
+/// PATH, and the folders that the PATH of an ordinary shell leaves out.
+pub fn path() -> OsString {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/go/bin"].map(PathBuf::from))
-        .map(|folder| folder.join(program))
-        .find(|candidate| candidate.is_file())
+    let more = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/go/bin"].map(PathBuf::from);
+    let folders = std::env::split_paths(&path).chain(more);
+    // Only a folder with a colon in its name cannot be joined, and PATH has none of these.
+    std::env::join_paths(folders).unwrap_or(path)
+}
+
+/// A program in one of these folders.
+pub fn find(program: &str) -> Option<PathBuf> {
+    std::env::split_paths(&path()).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
 }
 
 /// When a process began, in clock ticks since boot: with the pid, a name that is never used twice.

@@ -1,4 +1,5 @@
-//! The project's own images: compiled on this machine, wrapped by the Dockerfile at the top, named by their content.
+//! The project's own images: compiled on this machine, wrapped by the Dockerfile at the top, named by
+//! their content.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use crate::cluster::{Clusters, node_name};
 use crate::engine::Engine;
 use crate::paths::Paths;
 use crate::run::{Cmd, say};
-use crate::{content, host, postgres_image};
+use crate::{content, host, node_image, postgres_image};
 
 /// A program that becomes an image.
 struct Program {
@@ -118,6 +119,27 @@ fn parse(record: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Removes images that were built here from sources that have changed since.
+pub fn forget_older(paths: &Paths, engine: &Engine) -> Result<()> {
+    let mut current: Vec<String> = recorded(paths).into_iter().map(|(_, image)| image).collect();
+    current.extend([node_image::built(paths)?.name, postgres_image::built(paths)?]);
+    let there =
+        engine.docker(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]).output().unwrap_or_default();
+    let older: Vec<&str> = there
+        .lines()
+        .filter(|image| is_built_here(image) && !current.iter().any(|kept| kept == image))
+        .collect();
+    if !older.is_empty() {
+        engine.docker(["image", "rm"]).args(older).succeeds();
+    }
+    Ok(())
+}
+
+fn is_built_here(image: &str) -> bool {
+    let repository = image.rsplit_once(':').map_or(image, |(repository, _)| repository);
+    repository.starts_with("vox.local/") || PROGRAMS.iter().any(|program| program.name == repository)
+}
+
 /// Loads images into all clusters: those that are named, or those that were recorded and are not there yet.
 pub fn load(clusters: &Clusters<'_>, named: &[String]) -> Result<()> {
     let recorded: Vec<String> = recorded(clusters.paths).into_iter().map(|(_, image)| image).collect();
@@ -135,7 +157,8 @@ pub fn load(clusters: &Clusters<'_>, named: &[String]) -> Result<()> {
         bail!("no cluster to load images into: run `vox-e2e up` first");
     }
     for name in names {
-        // The tags of recorded images change with their content; a name that somebody gave may stand for something new.
+        // The tags of recorded images change with their content; a name that somebody gave may stand for
+        // something new.
         let there = if named.is_empty() { images_on_node(clusters, &name) } else { Vec::new() };
         let missing: Vec<&String> =
             images.iter().filter(|image| !there.contains(&full_name(image))).collect();
@@ -173,6 +196,12 @@ mod tests {
             parse("VOX_OPERATOR_IMAGE=vox-operator:0123456789ab\nVOX_POSTGRES_IMAGE=postgres:17\n\n");
         assert_eq!(record.len(), 2);
         assert_eq!(record[0], ("VOX_OPERATOR_IMAGE".to_owned(), "vox-operator:0123456789ab".to_owned()));
+    }
+
+    #[test]
+    fn only_images_that_are_built_here_are_forgotten() {
+        assert!(is_built_here("vox-wire:0123") && is_built_here("vox.local/postgres:15-0"));
+        assert!(!is_built_here("postgres:17") && !is_built_here("vox-wire-of-others:1"));
     }
 
     #[test]

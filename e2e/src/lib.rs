@@ -1,6 +1,8 @@
-//! The harness of the end-to-end tests: an engine, kind clusters on it, the project's images in them, and a database for the store's tests.
+//! The harness of the end-to-end tests: an engine, kind clusters on it, the project's images in them, and
+//! a database for the store's tests.
 //!
-//! [`commands`] is the way in; every other module is one room of the house and knows nothing of the command line.
+//! [`commands`] is the way in; every other module is one room of the house and knows nothing of the
+//! command line.
 
 pub mod args;
 pub mod cluster;

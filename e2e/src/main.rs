@@ -1,4 +1,5 @@
-//! `vox-e2e`: real kind clusters for tests and demonstrations, on a laptop, in CI and on a machine without a registry.
+//! `vox-e2e`: real kind clusters for tests and demonstrations, on a laptop, in CI and on a machine
+//! without a registry.
 
 use clap::Parser as _;
 

@@ -28,7 +28,8 @@ pub fn before() -> Before {
     }
 }
 
-/// Takes away bridges and rules that were not there before. What cannot be taken away is left: it harms nobody.
+/// Takes away bridges and rules that were not there before. What cannot be taken away is left: it harms
+/// nobody.
 pub fn restore(before: &Before) {
     for bridge in bridges().iter().filter(|bridge| !before.bridges.contains(bridge)) {
         Cmd::new("ip").args(["link", "delete", bridge]).succeeds();
@@ -73,7 +74,8 @@ fn policy(rules: String) -> Option<String> {
 fn without_engine(rules: &str) -> String {
     let of_engine = |line: &str| {
         line.split_whitespace().any(|word| word.trim_start_matches(':').starts_with("DOCKER") || is_engine_bridge(word))
-            // Masquerading of an engine's network names its own bridge after `! -o`, which the line above finds.
+            // Masquerading of an engine's network names its own bridge after `! -o`, which the line above
+            // finds.
             || line.split_whitespace().any(|word| word.strip_prefix('!').is_some_and(is_engine_bridge))
     };
     rules.lines().filter(|line| !of_engine(line)).flat_map(|line| [line, "\n"]).collect()

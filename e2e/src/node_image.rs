@@ -25,7 +25,7 @@ pub struct NodeImage {
 
 /// The image to make clusters with; got, built or loaded if the engine has none.
 pub fn ensure(paths: &Paths, engine: &Engine) -> Result<NodeImage> {
-    let (published, built) = (published(), built(paths)?);
+    let (published, built) = (NodeImage { name: PUBLISHED.to_owned(), built: false }, built(paths)?);
     for image in [&published, &built] {
         if engine.has_image(&image.name) {
             return Ok(image.clone());
@@ -57,12 +57,8 @@ pub fn ensure(paths: &Paths, engine: &Engine) -> Result<NodeImage> {
     Ok(built)
 }
 
-/// Either image, without asking the engine for it.
-fn published() -> NodeImage {
-    NodeImage { name: PUBLISHED.to_owned(), built: false }
-}
-
-fn built(paths: &Paths) -> Result<NodeImage> {
+/// The image that is built here from the present sources, whether the engine has it or not.
+pub fn built(paths: &Paths) -> Result<NodeImage> {
     Ok(NodeImage { name: format!("{BUILT}:{}-{}", tools::version(paths)?, key(paths)?), built: true })
 }
 

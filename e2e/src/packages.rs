@@ -61,7 +61,8 @@ pub fn ensure(paths: &Paths, programs: &[&str]) -> Result<()> {
     }
 }
 
-/// Go builds what cannot be downloaded; distributions have versions that are too old, so it is not installed from there.
+/// Go builds what cannot be downloaded; distributions have versions that are too old, so it is not
+/// installed from there.
 pub fn ensure_go() -> Result<()> {
     if host::find("go").is_none() {
         bail!(

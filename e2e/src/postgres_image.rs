@@ -1,4 +1,5 @@
-//! The image of the evaluation database: the official one where it can be pulled, otherwise one that is built here and behaves like it.
+//! The image of the evaluation database: the official one where it can be pulled, otherwise one that is
+//! built here and behaves like it.
 
 use anyhow::{Context as _, Result};
 
@@ -14,15 +15,13 @@ const BUILT: &str = "vox.local/postgres";
 
 /// The name of an image that the engine has; got, built or loaded if it has none.
 pub fn ensure(paths: &Paths, engine: &Engine) -> Result<String> {
-    let source = paths.repo.join("e2e/postgres");
-    let key = content::key(&[&source])?;
-    let built = format!("{BUILT}:15-{key}");
+    let built = built(paths)?;
     for name in [PUBLISHED, &built] {
         if engine.has_image(name) {
             return Ok(name.to_owned());
         }
     }
-    let file = paths.cache.join("postgres").join(format!("postgres-15-{key}.tar"));
+    let file = paths.cache.join("postgres").join(built.replace(['/', ':'], "-") + ".tar");
     // A file in the cache says that pulling has failed here before.
     if file.exists() {
         say("loading the PostgreSQL image");
@@ -40,6 +39,11 @@ pub fn ensure(paths: &Paths, engine: &Engine) -> Result<String> {
     build(paths, engine, &built).context("failed to build the PostgreSQL image")?;
     save(engine, &built, &file)?;
     Ok(built)
+}
+
+/// The name of the image that is built here from the present sources, whether the engine has it or not.
+pub fn built(paths: &Paths) -> Result<String> {
+    Ok(format!("{BUILT}:15-{}", content::key(&[&paths.repo.join("e2e/postgres")])?))
 }
 
 fn build(paths: &Paths, engine: &Engine, name: &str) -> Result<()> {

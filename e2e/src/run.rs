@@ -1,4 +1,5 @@
-//! Other programs: started without a terminal, bounded in time, shown while they work, and quoted when they fail.
+//! Other programs: started without a terminal, bounded in time, shown while they work, and quoted when
+//! they fail.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -14,7 +15,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::host;
 
-/// Set in everything the harness starts for the time of one command, to [`run_name`], so that the next run finds what a killed one left at work.
+/// Set in everything the harness starts for the time of one command, to [`run_name`], so that the next run
+/// finds what a killed one left at work.
 pub const RUN_MARK: &str = "VOX_E2E_RUN";
 /// How many lines of a failed program are quoted.
 const QUOTED_LINES: usize = 20;
@@ -91,7 +93,8 @@ impl Said {
 
     /// The lines that explain a failure.
     fn quoted(&self, lines: &VecDeque<String>) -> String {
-        // What a program wrote to standard output may be data; it explains a failure only if nothing else does.
+        // What a program wrote to standard output may be data; it explains a failure only if nothing else
+        // does.
         let lines = if lines.is_empty() { &self.last_lines } else { lines };
         quote(lines.iter().map(String::as_str))
     }
@@ -210,6 +213,7 @@ impl Cmd {
     fn spawn(&self) -> Result<Child> {
         let mut command = Command::new(&self.program);
         command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.env("PATH", host::path());
         command.env(RUN_MARK, run_name(std::process::id()).unwrap_or_default());
         command.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,4 +1,5 @@
-//! kind, kubectl and helm: those that fit our clusters where they were built, otherwise the user's own, otherwise built now.
+//! kind, kubectl and helm: those that fit our clusters where they were built, otherwise the user's own,
+//! otherwise built now.
 
 use std::path::{Path, PathBuf};
 
@@ -75,15 +76,7 @@ pub fn build(paths: &Paths, args: &[&str], engine: Option<&Engine>) -> Result<()
     let work = paths.work().join("node");
     host::remove(&work)?;
     std::fs::create_dir_all(&work).context("failed to make a scratch folder")?;
-    let go = host::find("go").and_then(|go| go.parent().map(Path::to_path_buf)).unwrap_or_default();
-    let path =
-        std::env::join_paths(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).chain([
-            go,
-            "/usr/sbin".into(),
-            "/sbin".into(),
-        ]))
-        .context("failed to extend PATH")?;
-    let command = Cmd::new(paths.repo.join("e2e/node/build")).args(args).env("PATH", path);
+    let command = Cmd::new(paths.repo.join("e2e/node/build")).args(args);
     let command = command.env("CACHE", cache(paths)?).env("WORK", &work).limit(3600);
     let command = match engine {
         Some(engine) => engine.reaching(command),

@@ -1,5 +1,6 @@
-//! Volumes for the node image that is built here. Its StorageClass `standard` has no provisioner, so PersistentVolumes are made
-//! beforehand, as folders of the node; with kind's own image the provisioner that it brings along does this.
+//! Volumes for the node image that is built here. Its StorageClass `standard` has no provisioner, so
+//! PersistentVolumes are made beforehand, as folders of the node; with kind's own image the provisioner
+//! that it brings along does this.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -15,7 +16,8 @@ const FOLDER: &str = "/var/local/vox-volumes";
 /// Only ours are renewed.
 const LABEL: &str = "vox.dev/e2e-volume";
 
-/// Makes the volumes that are missing, and makes those anew whose claim is gone: their data would otherwise keep them from being bound again.
+/// Makes the volumes that are missing, and makes those anew whose claim is gone: their data would
+/// otherwise keep them from being bound again.
 pub fn ensure(clusters: &Clusters<'_>, name: &str) -> Result<()> {
     let kubeconfig = clusters.paths.kubeconfig(name);
     let kubectl = |args: &[&str]| clusters.tools.kubectl(&kubeconfig, args);
@@ -39,7 +41,8 @@ pub fn ensure(clusters: &Clusters<'_>, name: &str) -> Result<()> {
     if wanted.is_empty() {
         return Ok(());
     }
-    // PostgreSQL insists on owning its folder, and a hostPath takes no notice of a pod's fsGroup: 999 is the user of both images of it.
+    // PostgreSQL insists on owning its folder, and a hostPath takes no notice of a pod's fsGroup: 999 is
+    // the user of both images of it.
     let script = "for v in \"$@\"; do rm -rf \"$v\" && mkdir -p \"$v\" && chown 999:999 \"$v\" && chmod 0777 \"$v\" || exit 1; done";
     let folders = wanted.iter().map(|volume| format!("{FOLDER}/{volume}"));
     let exec = clusters.engine.docker(["exec", &node_name(name), "sh", "-c", script, "sh"]).args(folders);
