@@ -3,9 +3,12 @@
 //! Two readings of a contract: its JSON Schema says what one document may hold, [`check`] also says what must hold
 //! between documents. Only contracts without violations are rendered.
 
+mod docs;
 mod load;
 mod model;
 mod rust;
+mod schema;
+mod semantic;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -82,13 +85,36 @@ pub enum Error {
     Violations(Vec<Violation>),
 }
 
+/// Everything that is wrong with the contracts of a checkout; nothing when it is empty.
+///
+/// # Errors
+/// When a file cannot be read, or a schema is no JSON Schema.
+pub fn check(root: &Path) -> Result<Vec<Violation>, Error> {
+    match load(root) {
+        Ok(_) => Ok(Vec::new()),
+        Err(Error::Violations(violations)) => Ok(violations),
+        Err(error) => Err(error),
+    }
+}
+
+/// The contracts, when nothing is wrong with them. What the schemas find is told first: the other checks rely on them.
+fn load(root: &Path) -> Result<load::Contracts, Error> {
+    let documents = load::documents(root)?.map_err(Error::Violations)?;
+    let violations = schema::check(root, &documents)?;
+    if !violations.is_empty() {
+        return Err(Error::Violations(violations));
+    }
+    let contracts = load::Contracts::of(documents)?;
+    let violations = semantic::check(root, &contracts)?;
+    if violations.is_empty() { Ok(contracts) } else { Err(Error::Violations(violations)) }
+}
+
 /// All generated files, by path below the root.
 ///
 /// # Errors
 /// [`Error::Violations`] when the contracts are not valid; otherwise when a file cannot be read or rustfmt is missing.
 pub fn render(root: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
-    let documents = load::documents(root)?.map_err(Error::Violations)?;
-    let contracts = load::Contracts::of(documents)?;
+    let contracts = load(root)?;
     let [routing, providers, overlay, telemetry, _] = &contracts.documents;
     let bytes = |document: &load::Document| document.text.as_bytes().to_vec();
     let code = [
@@ -98,9 +124,11 @@ pub fn render(root: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
         ("overlay.rs", rust::overlay::render(&contracts.overlay, &contracts.providers, &bytes(overlay))),
         ("telemetry.rs", rust::telemetry::render(&contracts.telemetry, &bytes(telemetry))),
     ];
-    code.into_iter()
-        .map(|(name, source)| Ok((Path::new("contracts/src/generated").join(name), rust::format(root, &source)?)))
-        .collect()
+    let mut files = docs::render(root, &contracts)?;
+    for (name, source) in code {
+        files.push((Path::new("contracts/src/generated").join(name), rust::format(root, &source)?));
+    }
+    Ok(files)
 }
 
 /// The generated files that differ from what stands on disk.

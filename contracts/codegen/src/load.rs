@@ -66,7 +66,8 @@ pub(crate) fn path(name: &str) -> PathBuf {
 
 /// Text of a file below the root.
 pub(crate) fn read(root: &Path, relative: &Path) -> Result<String, Error> {
-    fs::read_to_string(root.join(relative)).map_err(|source| Error::Read { path: relative.to_owned(), source })
+    fs::read_to_string(root.join(relative))
+        .map_err(|source| Error::Read { path: relative.to_owned(), source })
 }
 
 /// Reads all documents. What does not parse is a violation, with line and column.
@@ -89,8 +90,9 @@ fn parse(name: &str, text: &str) -> Result<Value, String> {
         return serde_json::from_str(text).map_err(|e| format!("failed to parse JSON: {e}"));
     }
     serde_saphyr::from_str(text).map_err(|e| {
-        let place =
-            e.location().map_or_else(String::new, |at| format!(" at line {} column {}", at.line(), at.column()));
+        let place = e
+            .location()
+            .map_or_else(String::new, |at| format!(" at line {} column {}", at.line(), at.column()));
         format!("failed to parse YAML{place}: {}", e.without_snippet())
     })
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::UnknownName;
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0xb7bc2fc0b122946c_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0x7846cc8b8ee90502_u64,
     "contracts/orchestration/model-routing.v1.yaml changed: run `make generate`"
 );
 
@@ -146,7 +146,7 @@ pub enum StrengthTag {
     /// Makes images.
     #[serde(rename = "image_generation")]
     ImageGeneration,
-    /// No particular strength is known.
+    /// Does a bit of everything; also where no particular strength is known.
     #[serde(rename = "generalist")]
     Generalist,
     /// A tag that this version does not know.
@@ -993,7 +993,7 @@ pub const STRENGTH_INFERENCE: &[InferenceRule] = &[
     },
     InferenceRule {
         condition: InferenceCondition::NameRegex(
-            "whisper|transcribe|(^|[/_-])(tts|stt|asr)([/_.-]|$)|voxtral|speech",
+            "whisper|transcribe|(^|[/_-])(tts|stt|asr)([/_.-]|$)|speech",
         ),
         strengths: &[StrengthTag::Audio],
         last: true,
@@ -1093,17 +1093,29 @@ pub const STRENGTH_INFERENCE: &[InferenceRule] = &[
             StrengthTag::Debugging,
             StrengthTag::Security,
             StrengthTag::Writing,
+            StrengthTag::Generalist,
         ],
         last: false,
     },
     InferenceRule {
         condition: InferenceCondition::ProviderFamily("openai"),
-        strengths: &[StrengthTag::Codegen, StrengthTag::Logic, StrengthTag::Review, StrengthTag::Writing],
+        strengths: &[
+            StrengthTag::Codegen,
+            StrengthTag::Logic,
+            StrengthTag::Review,
+            StrengthTag::Writing,
+            StrengthTag::Generalist,
+        ],
         last: false,
     },
     InferenceRule {
         condition: InferenceCondition::ProviderFamily("google"),
-        strengths: &[StrengthTag::Research, StrengthTag::Multilingual, StrengthTag::Writing],
+        strengths: &[
+            StrengthTag::Research,
+            StrengthTag::Multilingual,
+            StrengthTag::Writing,
+            StrengthTag::Generalist,
+        ],
         last: false,
     },
     InferenceRule {
@@ -1113,12 +1125,22 @@ pub const STRENGTH_INFERENCE: &[InferenceRule] = &[
     },
     InferenceRule {
         condition: InferenceCondition::ProviderFamily("qwen"),
-        strengths: &[StrengthTag::Codegen, StrengthTag::Logic, StrengthTag::Multilingual],
+        strengths: &[
+            StrengthTag::Codegen,
+            StrengthTag::Logic,
+            StrengthTag::Multilingual,
+            StrengthTag::Generalist,
+        ],
         last: false,
     },
     InferenceRule {
         condition: InferenceCondition::ProviderFamily("mistral"),
-        strengths: &[StrengthTag::Parsing, StrengthTag::Multilingual, StrengthTag::Writing],
+        strengths: &[
+            StrengthTag::Parsing,
+            StrengthTag::Multilingual,
+            StrengthTag::Writing,
+            StrengthTag::Generalist,
+        ],
         last: false,
     },
     InferenceRule {
@@ -1271,7 +1293,7 @@ pub const PREMIUM_ALIASES: &[PremiumAlias] = &[
     PremiumAlias { category: TaskCategory::Security, family: "anthropic", tier: ModelTier::Premium },
     PremiumAlias { category: TaskCategory::Research, family: "google", tier: ModelTier::Pro },
     PremiumAlias { category: TaskCategory::Planning, family: "anthropic", tier: ModelTier::Premium },
-    PremiumAlias { category: TaskCategory::Reasoning, family: "openai", tier: ModelTier::Premium },
+    PremiumAlias { category: TaskCategory::Reasoning, family: "openai", tier: ModelTier::Pro },
 ];
 
 /// How a kind of source is asked, unless a resource says otherwise.

@@ -49,7 +49,8 @@ pub(crate) fn render(contract: &Overlay, providers: &Providers, bytes: &[u8]) ->
     let mut rows = String::new();
     for price in &contract.prices {
         // The checks have found every name already; a custom host is what is left.
-        let provider = providers.providers.iter().find(|p| p.name == price.provider).map_or("", |p| &p.variant);
+        let provider =
+            providers.providers.iter().find(|p| p.name == price.provider).map_or("", |p| &p.variant);
         let _ = write!(
             rows,
             "OverlayPrice {{ provider: ProviderType::{provider}, pattern: {:?}, input_usd_per_mtok: {:?}, \

@@ -17,12 +17,20 @@ pub(crate) fn render(contract: &Providers, bytes: &[u8]) -> String {
          use super::UnknownName;\nuse super::routing::CatalogKind;\n\n",
     );
     out.push_str(&drift_guard(CONTRACT, bytes));
-    out.push_str(&plain_enum("ChatRouteBackend", "In which dialect a provider is spoken to.", &contract.route_kinds));
+    out.push_str(&plain_enum(
+        "ChatRouteBackend",
+        "In which dialect a provider is spoken to.",
+        &contract.route_kinds,
+    ));
     let styles: Vec<_> =
         contract.auth_styles.iter().map(|style| Variant::new(&style.name, &style.description)).collect();
     out.push_str(&string_enum("AuthStyle", "How a credential is sent.", &styles, None));
     out.push_str(&auth_headers(&contract.auth_styles));
-    out.push_str(&plain_enum("PricingUnit", "How a provider's model list writes prices.", &contract.pricing_units));
+    out.push_str(&plain_enum(
+        "PricingUnit",
+        "How a provider's model list writes prices.",
+        &contract.pricing_units,
+    ));
     out.push_str(&provider_type(&contract.providers));
     out.push_str(PROVIDER_IMPLS);
     out.push_str(INFO);
@@ -233,10 +241,10 @@ fn table(providers: &[Provider]) -> String {
     let mut rows = String::new();
     for p in providers {
         let headers: String = p.headers.iter().map(|h| format!("({:?}, {:?}),", h.name, h.value)).collect();
-        let fallback = p.fallback_kind.as_deref().map_or_else(
-            || "None".to_owned(),
-            |kind| format!("Some(ChatRouteBackend::{})", pascal(kind)),
-        );
+        let fallback = p
+            .fallback_kind
+            .as_deref()
+            .map_or_else(|| "None".to_owned(), |kind| format!("Some(ChatRouteBackend::{})", pascal(kind)));
         let catalog = p
             .catalog
             .as_deref()

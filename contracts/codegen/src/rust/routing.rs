@@ -1,5 +1,7 @@
 //! `generated/routing.rs`.
 
+mod types;
+
 use std::fmt::Write as _;
 
 use super::{Variant, drift_guard, grouped, header, option_str, pascal, string_enum};
@@ -18,7 +20,7 @@ pub(crate) fn render(contract: &Routing, bytes: &[u8]) -> Result<String, Error> 
     );
     out.push_str(&drift_guard(CONTRACT, bytes));
     out.push_str(&enums(contract));
-    out.push_str(TYPES);
+    out.push_str(types::TYPES);
     out.push_str(&tiers(&contract.tiers));
     out.push_str(&categories(&contract.task_categories));
     out.push_str(&figures(contract)?);
@@ -30,9 +32,13 @@ pub(crate) fn render(contract: &Routing, bytes: &[u8]) -> Result<String, Error> 
 }
 
 fn enums(contract: &Routing) -> String {
-    let tiers: Vec<_> = contract.tiers.iter().map(|tier| Variant::new(&tier.name, &tier.description)).collect();
-    let strengths: Vec<_> =
-        contract.strengths.iter().map(|strength| Variant::new(&strength.name, &strength.description)).collect();
+    let tiers: Vec<_> =
+        contract.tiers.iter().map(|tier| Variant::new(&tier.name, &tier.description)).collect();
+    let strengths: Vec<_> = contract
+        .strengths
+        .iter()
+        .map(|strength| Variant::new(&strength.name, &strength.description))
+        .collect();
     let categories: Vec<_> =
         contract.task_categories.iter().map(|task| Variant::new(&task.name, &task.description)).collect();
     let catalogs: Vec<_> = contract
@@ -47,153 +53,6 @@ fn enums(contract: &Routing) -> String {
         + &string_enum("TaskCategory", "What kind of work a request is.", &categories, None)
         + &string_enum("CatalogKind", "Which source reads a model list.", &catalogs, None)
 }
-
-/// Rows of the tables below.
-const TYPES: &str = r#"/// Facts of a tier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TierInfo {
-    /// Which tier.
-    pub tier: ModelTier,
-    /// What it is.
-    pub description: &'static str,
-    /// The highest blended price in it, in USD per million tokens, a decimal; none for the last tier.
-    pub blended_price_ceiling_usd_per_mtok: Option<&'static str>,
-}
-
-/// What a task category asks of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TaskCategoryInfo {
-    /// Which category.
-    pub category: TaskCategory,
-    /// What it is.
-    pub description: &'static str,
-    /// Strengths wanted, the weightiest first.
-    pub strengths: &'static [StrengthTag],
-    /// The tier that fits best.
-    pub preferred_tier: ModelTier,
-    /// The lowest tier that will do.
-    pub tier_floor: ModelTier,
-    /// The smallest context that will do, in tokens.
-    pub context_floor_tokens: u64,
-    /// A request of this category is at least this complex.
-    pub complexity_floor: u8,
-    /// What the model must read.
-    pub input_modality: &'static str,
-    /// What the model must write.
-    pub output_modality: &'static str,
-}
-
-/// How much each criterion counts, per mille; together 1000.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScoringWeights {
-    /// Low price for what one gets.
-    pub efficiency: u32,
-    /// Strengths and proven quality for the task.
-    pub precision: u32,
-    /// Quick answers.
-    pub latency: u32,
-    /// Up, and not rate limited.
-    pub availability: u32,
-    /// Not leaning on one provider.
-    pub balance: u32,
-    /// Suits small and metered links.
-    pub mobile: u32,
-}
-
-/// A range of latencies and what it scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LatencyBand {
-    /// Its name.
-    pub name: &'static str,
-    /// What it feels like.
-    pub description: &'static str,
-    /// Its upper end, included; none for the last.
-    pub up_to: Option<Duration>,
-    /// What it scores, per mille.
-    pub score_per_mille: u32,
-}
-
-/// One rule of strength inference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InferenceRule {
-    /// When it matches.
-    pub condition: InferenceCondition,
-    /// What a matching model is good at.
-    pub strengths: &'static [StrengthTag],
-    /// Whether no further rule is looked at once it has matched.
-    pub last: bool,
-}
-
-/// When a rule of strength inference matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InferenceCondition {
-    /// By what the provider says about the model; everything that is given must hold.
-    ParameterGraph {
-        /// At least one of these is among the supported parameters or capabilities.
-        parameters: &'static [&'static str],
-        /// The model reads this.
-        input_modality: Option<&'static str>,
-        /// The model writes this.
-        output_modality: Option<&'static str>,
-        /// The context is at least so large, in tokens.
-        context_at_least_tokens: Option<u64>,
-    },
-    /// By who made the model.
-    ProviderFamily(&'static str),
-    /// By a pattern in the model's id; case does not matter.
-    NameRegex(&'static str),
-    /// When no rule before it gave a strength.
-    Default,
-}
-
-/// A pattern in model ids, and who makes such models.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FamilyRule {
-    /// The pattern; case does not matter.
-    pub pattern: &'static str,
-    /// The family.
-    pub family: &'static str,
-}
-
-/// Which models a category goes to when a request is at its most complex.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PremiumAlias {
-    /// The category.
-    pub category: TaskCategory,
-    /// The family.
-    pub family: &'static str,
-    /// The tier.
-    pub tier: ModelTier,
-}
-
-/// How a kind of source is asked, unless a resource says otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DiscoveryDefaults {
-    /// A five-field cron line.
-    pub schedule: &'static str,
-    /// A run starts up to this much later than its schedule.
-    pub jitter: Duration,
-    /// The provider is asked at most this often, also by forced runs.
-    pub min_interval: Duration,
-    /// An older catalog is stale.
-    pub max_age: Duration,
-    /// Bound on a whole fetch.
-    pub timeout: Duration,
-    /// Bound on one answer, in bytes after decompression.
-    pub max_body_bytes: u64,
-    /// Bound on the number of models.
-    pub max_models: u32,
-    /// A fetch that loses more than this share of the models is refused, per mille.
-    pub shrink_limit_per_mille: u32,
-    /// How often one run tries, the first included.
-    pub retry_attempts: u32,
-    /// The pause before the second try; it doubles from try to try.
-    pub retry_initial: Duration,
-    /// The longest pause between tries.
-    pub retry_max: Duration,
-}
-
-"#;
 
 fn tiers(tiers: &[Tier]) -> String {
     let rows: String = tiers
@@ -247,24 +106,114 @@ fn figures(contract: &Routing) -> Result<String, Error> {
         contract.scoring.weights.named().iter().map(|(name, value)| format!("{name}: {value},")).collect();
     let complexity = &contract.complexity;
     let constants: [(&str, &str, String, &str); 18] = [
-        ("BLEND_INPUT_PARTS", "u32", contract.blended_price.input_parts.to_string(), "Parts of input in a blended price."),
-        ("BLEND_OUTPUT_PARTS", "u32", contract.blended_price.output_parts.to_string(), "Parts of output in a blended price."),
-        ("TIER_WHEN_PRICE_UNKNOWN", "ModelTier", format!("ModelTier::{}", pascal(&contract.tier_when_price_unknown)), "The tier of a model whose price nobody states."),
-        ("ECONOMY_COST_CEILING_USD_PER_MTOK", "&str", format!("{:?}", contract.economy_cost_ceiling_usd_per_mtok), "Up to this blended price a model counts as economy, in USD per million tokens, a decimal."),
-        ("DEFAULT_TASK_CATEGORY", "TaskCategory", format!("TaskCategory::{}", pascal(&contract.default_task_category)), "What a request is when nothing says more."),
-        ("COMPLEXITY_MIN", "u8", complexity.minimum.to_string(), "The least complexity; lower figures are raised to it."),
-        ("COMPLEXITY_MAX", "u8", complexity.maximum.to_string(), "The greatest complexity; higher figures are lowered to it."),
-        ("COMPLEXITY_DEFAULT", "u8", complexity.default.to_string(), "The complexity of a request that states none."),
-        ("TOOL_HINTS", "u8", complexity.tool_hints.to_string(), "From so many tool hints on, [`TOOL_HINTS_FLOOR`] holds."),
-        ("TOOL_HINTS_FLOOR", "u8", complexity.tool_hints_floor.to_string(), "A request with many tool hints is at least this complex."),
-        ("COMPLEXITY_PREMIUM_FROM", "u8", complexity.premium_from.to_string(), "From this complexity on, [`PREMIUM_ALIASES`] hold."),
-        ("MIN_EVIDENCE_CALLS", "u32", contract.scoring.min_evidence_calls.to_string(), "From so many calls on, a model's record counts."),
-        ("GENERIC_FALLBACK_ALIAS", "&str", format!("{:?}", contract.generic_fallback), "The bootstrap alias to ask when nothing else is known."),
-        ("PENALTY", "Duration", seconds(contract.penalty.minutes * 60), "How long a model is avoided for a category after it abstained without confidence."),
-        ("ABSTAIN_CONFIDENCE_BELOW_PER_MILLE", "u32", per_mille(&contract.penalty.abstain_confidence_below)?.to_string(), "An abstention with less confidence than this is penalised, per mille."),
-        ("CONTEXT_UTILISATION_ABOVE_PER_MILLE", "u32", per_mille(&contract.context_utilisation.above)?.to_string(), "A call that fills more of its context than this is crowded, per mille."),
-        ("CONTEXT_UTILISATION_TIMES", "u32", contract.context_utilisation.times.to_string(), "After so many crowded calls the next larger context is chosen."),
-        ("ROLLUP_SCHEDULE", "&str", format!("{:?}", contract.rollup.schedule), "When the scoreboard is rolled up: a five-field cron line."),
+        (
+            "BLEND_INPUT_PARTS",
+            "u32",
+            contract.blended_price.input_parts.to_string(),
+            "Parts of input in a blended price.",
+        ),
+        (
+            "BLEND_OUTPUT_PARTS",
+            "u32",
+            contract.blended_price.output_parts.to_string(),
+            "Parts of output in a blended price.",
+        ),
+        (
+            "TIER_WHEN_PRICE_UNKNOWN",
+            "ModelTier",
+            format!("ModelTier::{}", pascal(&contract.tier_when_price_unknown)),
+            "The tier of a model whose price nobody states.",
+        ),
+        (
+            "ECONOMY_COST_CEILING_USD_PER_MTOK",
+            "&str",
+            format!("{:?}", contract.economy_cost_ceiling_usd_per_mtok),
+            "Up to this blended price a model counts as economy, in USD per million tokens, a decimal.",
+        ),
+        (
+            "DEFAULT_TASK_CATEGORY",
+            "TaskCategory",
+            format!("TaskCategory::{}", pascal(&contract.default_task_category)),
+            "What a request is when nothing says more.",
+        ),
+        (
+            "COMPLEXITY_MIN",
+            "u8",
+            complexity.minimum.to_string(),
+            "The least complexity; lower figures are raised to it.",
+        ),
+        (
+            "COMPLEXITY_MAX",
+            "u8",
+            complexity.maximum.to_string(),
+            "The greatest complexity; higher figures are lowered to it.",
+        ),
+        (
+            "COMPLEXITY_DEFAULT",
+            "u8",
+            complexity.default.to_string(),
+            "The complexity of a request that states none.",
+        ),
+        (
+            "TOOL_HINTS",
+            "u8",
+            complexity.tool_hints.to_string(),
+            "From so many tool hints on, [`TOOL_HINTS_FLOOR`] holds.",
+        ),
+        (
+            "TOOL_HINTS_FLOOR",
+            "u8",
+            complexity.tool_hints_floor.to_string(),
+            "A request with many tool hints is at least this complex.",
+        ),
+        (
+            "COMPLEXITY_PREMIUM_FROM",
+            "u8",
+            complexity.premium_from.to_string(),
+            "From this complexity on, [`PREMIUM_ALIASES`] hold.",
+        ),
+        (
+            "MIN_EVIDENCE_CALLS",
+            "u32",
+            contract.scoring.min_evidence_calls.to_string(),
+            "From so many calls on, a model's record counts.",
+        ),
+        (
+            "GENERIC_FALLBACK_ALIAS",
+            "&str",
+            format!("{:?}", contract.generic_fallback),
+            "The bootstrap alias to ask when nothing else is known.",
+        ),
+        (
+            "PENALTY",
+            "Duration",
+            seconds(contract.penalty.minutes * 60),
+            "How long a model is avoided for a category after it abstained without confidence.",
+        ),
+        (
+            "ABSTAIN_CONFIDENCE_BELOW_PER_MILLE",
+            "u32",
+            per_mille(&contract.penalty.abstain_confidence_below)?.to_string(),
+            "An abstention with less confidence than this is penalised, per mille.",
+        ),
+        (
+            "CONTEXT_UTILISATION_ABOVE_PER_MILLE",
+            "u32",
+            per_mille(&contract.context_utilisation.above)?.to_string(),
+            "A call that fills more of its context than this is crowded, per mille.",
+        ),
+        (
+            "CONTEXT_UTILISATION_TIMES",
+            "u32",
+            contract.context_utilisation.times.to_string(),
+            "After so many crowded calls the next larger context is chosen.",
+        ),
+        (
+            "ROLLUP_SCHEDULE",
+            "&str",
+            format!("{:?}", contract.rollup.schedule),
+            "When the scoreboard is rolled up: a five-field cron line.",
+        ),
     ];
     let mut out = format!(
         "/// How much each criterion counts, unless a policy says otherwise.\n\
@@ -306,7 +255,9 @@ fn latency_bands(bands: &[LatencyBand]) -> String {
             )
         })
         .collect();
-    format!("/// Latencies and what they score, ascending.\npub const LATENCY_BANDS: &[LatencyBand] = &[{rows}];\n\n")
+    format!(
+        "/// Latencies and what they score, ascending.\npub const LATENCY_BANDS: &[LatencyBand] = &[{rows}];\n\n"
+    )
 }
 
 fn inference(rules: &[InferenceRule]) -> String {
@@ -334,7 +285,9 @@ fn inference(rules: &[InferenceRule]) -> String {
             )
         })
         .collect();
-    format!("/// How strengths are inferred, in order.\npub const STRENGTH_INFERENCE: &[InferenceRule] = &[{rows}];\n\n")
+    format!(
+        "/// How strengths are inferred, in order.\npub const STRENGTH_INFERENCE: &[InferenceRule] = &[{rows}];\n\n"
+    )
 }
 
 fn families(contract: &Routing) -> String {

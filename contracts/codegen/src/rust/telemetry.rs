@@ -238,7 +238,8 @@ pub(crate) fn render(contract: &Telemetry, bytes: &[u8]) -> String {
     out.push_str(HEAD);
     out.push_str(&drift_guard(CONTRACT, bytes));
     out.push_str(TYPES);
-    let prefixes: String = contract.session_prefixes.iter().map(|prefix| format!("{:?},", prefix.name)).collect();
+    let prefixes: String =
+        contract.session_prefixes.iter().map(|prefix| format!("{:?},", prefix.name)).collect();
     let _ = write!(
         out,
         "/// Version of the OpenTelemetry semantic conventions that the attributes follow.\n\
@@ -255,7 +256,11 @@ pub(crate) fn render(contract: &Telemetry, bytes: &[u8]) -> String {
             "Attribute {{ name: {:?}, value_type: AttributeType::{}, namespace: Namespace::{}, values: &{:?}, \
              description: {:?} }},",
             attribute.name,
-            if attribute.value_type == "string[]" { "StringArray".to_owned() } else { pascal(&attribute.value_type) },
+            if attribute.value_type == "string[]" {
+                "StringArray".to_owned()
+            } else {
+                pascal(&attribute.value_type)
+            },
             pascal(&attribute.namespace),
             attribute.values,
             attribute.description,
