@@ -4,10 +4,13 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::paths::Paths;
 use crate::run::say;
+
+/// What closing the files of a killed process may take.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// Held until it is dropped or the process ends, however it ends.
 #[derive(Debug)]
@@ -18,10 +21,14 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock, or says who has it.
     pub fn take(paths: &Paths) -> Result<Self> {
-        match Self::try_take(paths)? {
-            Ok(lock) => Ok(lock),
-            Err(holder) => bail!("another vox-e2e is at work ({holder}); wait for it or end it"),
+        let mut taken = Self::try_take(paths)?;
+        let begun = Instant::now();
+        // A process that was killed just now keeps its lock until the kernel has closed its files.
+        while taken.is_err() && begun.elapsed() < CLOSING {
+            std::thread::sleep(Duration::from_millis(50));
+            taken = Self::try_take(paths)?;
         }
+        taken.map_err(|holder| anyhow!("another vox-e2e is at work ({holder}); wait for it or end it"))
     }
 
     /// Takes the lock as soon as it is free: for commands that several tests give at the same time.
