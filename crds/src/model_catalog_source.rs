@@ -23,7 +23,7 @@ pub const REQUESTED_AT: &str = "vox.dev/requestedAt";
     category = "vox",
     status = "ModelCatalogSourceStatus",
     doc = "Discovers the models and prices of one provider on a schedule and keeps the last good catalog. Freshness is a promise: a catalog older than spec.freshness.maxAge has the condition Fresh=False.",
-    selectable = "status.provider",
+    selectable = ".status.provider",
     printcolumn(name = "Provider", type_ = "string", json_path = ".status.provider"),
     printcolumn(name = "Models", type_ = "integer", json_path = ".status.catalog.models"),
     printcolumn(
