@@ -24,7 +24,9 @@ impl Usd {
     /// Reads an amount that a vendor writes as text. `None` for `-1` ("depends") and for what is no amount.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        parse(text).filter(|value| value.is_zero() || value.is_sign_positive()).map(|value| Self(value.normalize()))
+        parse(text)
+            .filter(|value| value.is_zero() || value.is_sign_positive())
+            .map(|value| Self(value.normalize()))
     }
 }
 
@@ -181,7 +183,10 @@ mod tests {
     #[test]
     fn what_is_no_decimal_is_refused_with_its_text() {
         for text in ["", "free", "1e999999", "NaN", "0x10", "1,5", &"9".repeat(80)] {
-            assert!(matches!(UsdPerMTok::read(text, Unit::PerToken), Err(PriceError::NotDecimal { .. })), "{text}");
+            assert!(
+                matches!(UsdPerMTok::read(text, Unit::PerToken), Err(PriceError::NotDecimal { .. })),
+                "{text}"
+            );
         }
     }
 

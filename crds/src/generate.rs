@@ -85,7 +85,8 @@ fn rows(page: &mut String, path: &str, schema: &Value) {
     for (name, field) in schema["properties"].as_object().unwrap_or(&empty) {
         let path = format!("{path}.{name}");
         let must = if required.contains(&name.as_str()) { ", required" } else { "" };
-        let meaning = field["description"].as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|");
+        let meaning =
+            field["description"].as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|");
         let _ = writeln!(page, "| `{path}` | {}{must} | {meaning} |", type_of(field));
         // Conditions are Kubernetes' own type; its fields are documented there.
         if name != "conditions" {
@@ -95,7 +96,8 @@ fn rows(page: &mut String, path: &str, schema: &Value) {
 }
 
 fn type_of(field: &Value) -> String {
-    let values: Vec<&str> = field["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let values: Vec<&str> =
+        field["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if !values.is_empty() {
         return format!("one of `{}`", values.join("`, `"));
     }
@@ -144,7 +146,12 @@ mod tests {
     fn the_committed_files_are_what_the_kinds_say() {
         for (path, text) in files().unwrap() {
             let file = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(&path);
-            assert_eq!(std::fs::read_to_string(file).unwrap_or_default(), text, "{}: run `make generate`", path.display());
+            assert_eq!(
+                std::fs::read_to_string(file).unwrap_or_default(),
+                text,
+                "{}: run `make generate`",
+                path.display()
+            );
         }
     }
 
@@ -153,7 +160,10 @@ mod tests {
         let crd = crd().unwrap();
         walk(&crd["spec"]["versions"][0]["schema"], &mut |object| {
             assert!(!object.contains_key("$ref"));
-            assert!(!(object.contains_key("properties") && object.contains_key("additionalProperties")), "{object:?}");
+            assert!(
+                !(object.contains_key("properties") && object.contains_key("additionalProperties")),
+                "{object:?}"
+            );
             if object.get("type") == Some(&json!("array")) {
                 assert!(object.contains_key("x-kubernetes-list-type"), "a list without a type: {object:?}");
             }

@@ -14,7 +14,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use vox_catalog::{Credential, Fetched};
 use vox_contracts::discovery::{
-    CatalogUpload, DiscoveryPlan, FailureClass, FetchFailure, FetchOutcome, FetchReport, Permission, UploadReceipt,
+    CatalogUpload, DiscoveryPlan, FailureClass, FetchFailure, FetchOutcome, FetchReport, Permission,
+    UploadReceipt,
 };
 
 use crate::args::DiscoverSettings;
@@ -78,7 +79,9 @@ async fn run(settings: &DiscoverSettings) -> anyhow::Result<Ended> {
         }
     };
     let fetched = match credential(settings) {
-        Ok(credential) => Box::pin(vox_catalog::discover(&plan.target, credential.as_ref(), etag.as_deref())).await,
+        Ok(credential) => {
+            Box::pin(vox_catalog::discover(&plan.target, credential.as_ref(), etag.as_deref())).await
+        }
         Err(failure) => Err(failure),
     };
     match fetched {
@@ -109,7 +112,10 @@ fn credential(settings: &DiscoverSettings) -> Result<Option<Credential>, FetchFa
     let Some(file) = &settings.credential_file else { return Ok(None) };
     let text = std::fs::read_to_string(file).map_err(|_| FetchFailure {
         class: FailureClass::CredentialMissing,
-        message: format!("{} does not exist; create it, or correct spec.credentialsRef", settings.credential_name),
+        message: format!(
+            "{} does not exist; create it, or correct spec.credentialsRef",
+            settings.credential_name
+        ),
         retry_after_ms: None,
     })?;
     Credential::read(&text).map(Some).map_err(|failure| FetchFailure {
@@ -129,7 +135,10 @@ struct Operator<'a> {
 enum Answer<T> {
     Given(T),
     /// A verdict that another try would repeat.
-    Refused { code: String, message: String },
+    Refused {
+        code: String,
+        message: String,
+    },
 }
 
 impl<'a> Operator<'a> {
@@ -150,8 +159,13 @@ impl<'a> Operator<'a> {
         match self.call::<_, UploadReceipt>(Method::PUT, "", upload).await? {
             Answer::Given(receipt) => {
                 tracing::info!(
-                    revision = receipt.revision, models = receipt.models, added = receipt.added, removed = receipt.removed,
-                    repriced = receipt.repriced, refused = upload.refused, "the catalog is published"
+                    revision = receipt.revision,
+                    models = receipt.models,
+                    added = receipt.added,
+                    removed = receipt.removed,
+                    repriced = receipt.repriced,
+                    refused = upload.refused,
+                    "the catalog is published"
                 );
                 Ok(Ended::Done)
             }
@@ -165,14 +179,21 @@ impl<'a> Operator<'a> {
     async fn report(&self, plan_digest: String, outcome: FetchOutcome) -> anyhow::Result<Ended> {
         let failed = matches!(outcome, FetchOutcome::Failed(_));
         let report = FetchReport { plan_digest, at: Timestamp::now(), outcome };
-        if let Answer::Refused { code, message } = self.call::<_, ()>(Method::POST, "/attempts", &report).await? {
+        if let Answer::Refused { code, message } =
+            self.call::<_, ()>(Method::POST, "/attempts", &report).await?
+        {
             tracing::warn!(code, message, "the operator did not take the report");
         }
         Ok(if failed { Ended::Reported } else { Ended::Done })
     }
 
     /// Calls until the operator has an answer or patience ends.
-    async fn call<B: Serialize + Sync, T: DeserializeOwned>(&self, method: Method, path: &str, body: &B) -> anyhow::Result<Answer<T>> {
+    async fn call<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &B,
+    ) -> anyhow::Result<Answer<T>> {
         let url = self.url(path)?;
         let body = serde_json::to_vec(body).context("failed to write the call as JSON")?;
         let begun = Instant::now();
@@ -181,9 +202,15 @@ impl<'a> Operator<'a> {
             match self.once(method.clone(), url.clone(), body.clone()).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) if begun.elapsed() + wait < self.patience => {
-                    tracing::warn!(error = format!("{error:#}"), ?wait, "the operator has no answer; trying again");
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        ?wait,
+                        "the operator has no answer; trying again"
+                    );
                 }
-                Err(error) => return Err(error.context(format!("failed to reach the operator for {:?}", self.patience))),
+                Err(error) => {
+                    return Err(error.context(format!("failed to reach the operator for {:?}", self.patience)));
+                }
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(WAITS.1);
@@ -192,27 +219,53 @@ impl<'a> Operator<'a> {
 
     fn url(&self, path: &str) -> anyhow::Result<Url> {
         let settings = self.settings;
-        let text = format!("{}/v1/catalogs/{}/{}{path}", settings.operator_url, settings.source_namespace, settings.source_name);
-        Url::parse_with_params(&text, [("run", &settings.run)]).with_context(|| format!("failed to read {text} as a URL"))
+        let text = format!(
+            "{}/v1/catalogs/{}/{}{path}",
+            settings.operator_url, settings.source_namespace, settings.source_name
+        );
+        Url::parse_with_params(&text, [("run", &settings.run)])
+            .with_context(|| format!("failed to read {text} as a URL"))
     }
 
-    async fn once<T: DeserializeOwned>(&self, method: Method, url: Url, body: Vec<u8>) -> anyhow::Result<Answer<T>> {
+    async fn once<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        url: Url,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Answer<T>> {
         // Read anew each time: Kubernetes renews the file.
-        let token = std::fs::read_to_string(&self.settings.token_file)
-            .with_context(|| format!("failed to read the token from {}", self.settings.token_file.display()))?;
+        let token = std::fs::read_to_string(&self.settings.token_file).with_context(|| {
+            format!("failed to read the token from {}", self.settings.token_file.display())
+        })?;
         let request = self.client.request(method, url).bearer_auth(token.trim());
-        let response = request.header(http::header::CONTENT_TYPE, "application/json").body(body).send().await?;
+        let response =
+            request.header(http::header::CONTENT_TYPE, "application/json").body(body).send().await?;
         let status = response.status();
         let bytes = response.bytes().await?;
         if status.is_success() {
             let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
-            return serde_json::from_slice(bytes).map(Answer::Given).context("failed to read the operator's answer");
+            return serde_json::from_slice(bytes)
+                .map(Answer::Given)
+                .context("failed to read the operator's answer");
         }
         let said: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let part = |name: &str| said.pointer(&format!("/error/{name}")).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
+        let part = |name: &str| {
+            said.pointer(&format!("/error/{name}"))
+                .and_then(|text| text.as_str())
+                .unwrap_or_default()
+                .to_owned()
+        };
         let (code, message) = (part("code"), part("message"));
         // A token may be unknown for a moment after its ServiceAccount was made, so 401 is worth another try.
-        let passing = status.is_server_error() || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
-        if passing { Err(anyhow!("the operator answered {status}: {message}")) } else { Ok(Answer::Refused { code, message }) }
+        let passing = status.is_server_error()
+            || matches!(
+                status,
+                StatusCode::UNAUTHORIZED | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+            );
+        if passing {
+            Err(anyhow!("the operator answered {status}: {message}"))
+        } else {
+            Ok(Answer::Refused { code, message })
+        }
     }
 }

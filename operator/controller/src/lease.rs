@@ -39,12 +39,15 @@ enum Step {
 
 fn step(lease: Option<&LeaseSpec>, holder: &str, now: Timestamp) -> Step {
     let Some(spec) = lease else { return Step::Take };
-    let Some(current) = spec.holder_identity.as_deref().filter(|id| !id.is_empty()) else { return Step::Take };
+    let Some(current) = spec.holder_identity.as_deref().filter(|id| !id.is_empty()) else {
+        return Step::Take;
+    };
     if current == holder {
         return Step::Renew;
     }
     let seconds = i64::from(spec.lease_duration_seconds.unwrap_or_default());
-    let ends = spec.renew_time.as_ref().and_then(|time| time.0.checked_add(SignedDuration::from_secs(seconds)).ok());
+    let ends =
+        spec.renew_time.as_ref().and_then(|time| time.0.checked_add(SignedDuration::from_secs(seconds)).ok());
     if ends.is_none_or(|ends| ends <= now) { Step::Take } else { Step::Wait }
 }
 
@@ -76,7 +79,9 @@ impl Elector {
                 Err(error) if renewed.elapsed() > GIVE_UP => {
                     return error.context(format!("failed to renew the lease {} for {GIVE_UP:?}", self.name));
                 }
-                Err(error) => tracing::warn!(error = format!("{error:#}"), "failed to renew the lease; trying again"),
+                Err(error) => {
+                    tracing::warn!(error = format!("{error:#}"), "failed to renew the lease; trying again")
+                }
             }
         }
     }
@@ -84,7 +89,9 @@ impl Elector {
     /// Gives the lease back, so that the next replica need not wait for it to run out.
     pub(crate) async fn release(&self) {
         let Ok(Some(mut lease)) = self.api.get_opt(&self.name).await else { return };
-        if let Some(spec) = lease.spec.as_mut().filter(|spec| spec.holder_identity.as_deref() == Some(&self.holder)) {
+        if let Some(spec) =
+            lease.spec.as_mut().filter(|spec| spec.holder_identity.as_deref() == Some(&self.holder))
+        {
             spec.holder_identity = None;
             if let Err(error) = self.api.replace(&self.name, &PostParams::default(), &lease).await {
                 tracing::info!(%error, "failed to give the lease back; it runs out by itself");

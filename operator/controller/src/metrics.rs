@@ -62,12 +62,21 @@ impl Metrics {
     fn register(&mut self) {
         let r = &mut self.registry;
         r.register("reconcile", "Reconciles by controller and result", self.reconciles.clone());
-        r.register_with_unit("reconcile_duration", "Time of a reconcile", Unit::Seconds, self.reconcile_seconds.clone());
+        r.register_with_unit(
+            "reconcile_duration",
+            "Time of a reconcile",
+            Unit::Seconds,
+            self.reconcile_seconds.clone(),
+        );
         r.register("objects_in_backoff", "Objects whose last reconcile failed", self.backoff.clone());
         r.register("status_patches", "Writes to a status, by result", self.status_patches.clone());
         r.register("leader", "Whether this replica holds the lease", self.leader.clone());
         r.register("discovery_attempts", "Ended discovery runs, by outcome", self.attempts.clone());
-        r.register("control_calls_refused", "Calls of the control API that were refused, by reason", self.refused_calls.clone());
+        r.register(
+            "control_calls_refused",
+            "Calls of the control API that were refused, by reason",
+            self.refused_calls.clone(),
+        );
         r.register("catalog_models", "Models in the last good catalog", self.models.clone());
         r.register("catalog_fresh", "Whether the catalog is younger than its limit", self.fresh.clone());
         r.register(
@@ -75,7 +84,11 @@ impl Metrics {
             "When the provider last confirmed the catalog, Unix time",
             self.last_refresh.clone(),
         );
-        r.register("catalog_schedules_missed", "Scheduled runs that did not happen", self.schedules_missed.clone());
+        r.register(
+            "catalog_schedules_missed",
+            "Scheduled runs that did not happen",
+            self.schedules_missed.clone(),
+        );
         r.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     }
 
@@ -89,7 +102,9 @@ impl Metrics {
     pub(crate) fn reconciled(&self, controller: &'static str, result: &'static str, seconds: f64) {
         let labels = Labels([("controller", controller.to_owned()), ("result", result.to_owned())]);
         self.reconciles.get_or_create(&labels).inc();
-        self.reconcile_seconds.get_or_create(&Labels([("controller", controller.to_owned())])).observe(seconds);
+        self.reconcile_seconds
+            .get_or_create(&Labels([("controller", controller.to_owned())]))
+            .observe(seconds);
     }
 
     pub(crate) fn in_backoff(&self, objects: usize) {
@@ -121,7 +136,14 @@ impl Metrics {
     }
 
     /// What a source's status says, as numbers.
-    pub(crate) fn source(&self, namespace: &str, source: &str, models: i64, fresh: bool, refreshed: Option<i64>) {
+    pub(crate) fn source(
+        &self,
+        namespace: &str,
+        source: &str,
+        models: i64,
+        fresh: bool,
+        refreshed: Option<i64>,
+    ) {
         let labels = source_labels(namespace, source);
         self.models.get_or_create(&labels).set(models);
         self.fresh.get_or_create(&labels).set(i64::from(fresh));

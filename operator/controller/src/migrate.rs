@@ -12,8 +12,12 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Opens the store that the settings name. Does not connect.
 pub(crate) fn open(settings: &DatabaseSettings) -> anyhow::Result<Store> {
     let file: &Path = &settings.database_url_file;
-    let url = std::fs::read_to_string(file)
-        .with_context(|| format!("failed to read the database URL from {}; mount the Secret that holds it there", file.display()))?;
+    let url = std::fs::read_to_string(file).with_context(|| {
+        format!(
+            "failed to read the database URL from {}; mount the Secret that holds it there",
+            file.display()
+        )
+    })?;
     Ok(Store::open(&url, settings.database_connections)?)
 }
 
@@ -34,7 +38,10 @@ pub(crate) async fn until_migrated(store: &Store) -> anyhow::Result<()> {
             Err(error) if error.is_unavailable() => {
                 // Once is enough for a log; the readiness probe keeps saying it.
                 if !said {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the database does not answer; waiting for it");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the database does not answer; waiting for it"
+                    );
                 }
                 said = true;
             }

@@ -33,12 +33,17 @@ fn section(page: &mut String, title: &str, command: &clap::Command) {
     }
     let _ = write!(page, "\n| argument | environment | default | meaning |\n| --- | --- | --- | --- |\n");
     for argument in command.get_arguments() {
-        let Some(long) = argument.get_long().filter(|long| !matches!(*long, "help" | "version")) else { continue };
-        let environment = argument.get_env().map(|name| format!("`{}`", name.to_string_lossy())).unwrap_or_default();
-        let defaults: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+        let Some(long) = argument.get_long().filter(|long| !matches!(*long, "help" | "version")) else {
+            continue;
+        };
+        let environment =
+            argument.get_env().map(|name| format!("`{}`", name.to_string_lossy())).unwrap_or_default();
+        let defaults: Vec<_> =
+            argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
         let default = if defaults.is_empty() { String::new() } else { format!("`{}`", defaults.join(",")) };
         let meaning = argument.get_help().map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(page, "| `--{long}` | {environment} | {default} | {} |", meaning.replace('|', "\\|"));
+        let _ =
+            writeln!(page, "| `--{long}` | {environment} | {default} | {} |", meaning.replace('|', "\\|"));
     }
 }
 

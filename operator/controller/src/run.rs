@@ -95,7 +95,8 @@ async fn control(shared: Shared, end: CancellationToken) -> anyhow::Result<()> {
 /// Reconciles while holding the lease. Losing it ends the process: the other replica already reconciles.
 async fn lead(shared: Shared, end: CancellationToken) -> anyhow::Result<()> {
     let settings = &shared.settings;
-    let elector = Elector::new(shared.client.clone(), &settings.namespace, &settings.lease, &settings.pod_name);
+    let elector =
+        Elector::new(shared.client.clone(), &settings.namespace, &settings.lease, &settings.pod_name);
     let ready = async {
         crds_established(&shared).await;
         // The children's Jobs are told which authority to trust, so there has to be one.
@@ -131,14 +132,26 @@ async fn crds_established(shared: &Shared) {
     let mut said = false;
     loop {
         let found = api.get_opt(name).await;
-        let conditions = found.as_ref().ok().and_then(Option::as_ref).and_then(|crd| crd.status.as_ref()?.conditions.as_ref());
-        if conditions.into_iter().flatten().any(|condition| condition.type_ == "Established" && condition.status == "True") {
+        let conditions = found
+            .as_ref()
+            .ok()
+            .and_then(Option::as_ref)
+            .and_then(|crd| crd.status.as_ref()?.conditions.as_ref());
+        if conditions
+            .into_iter()
+            .flatten()
+            .any(|condition| condition.type_ == "Established" && condition.status == "True")
+        {
             shared.readiness.done(CRDS);
             return;
         }
         if !said {
             let error = found.err().map(|error| error.to_string());
-            tracing::warn!(name, error, "waiting for the custom resource definition; install charts/vox-crds");
+            tracing::warn!(
+                name,
+                error,
+                "waiting for the custom resource definition; install charts/vox-crds"
+            );
             said = true;
         }
         tokio::time::sleep(Duration::from_secs(2)).await;

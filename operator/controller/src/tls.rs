@@ -11,7 +11,10 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt as _};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose,
+};
 
 use crate::control_plane::Shared;
 
@@ -31,14 +34,21 @@ pub(crate) async fn load(shared: &Shared) -> anyhow::Result<RustlsConfig> {
         match current(shared).await {
             Ok(Some(pems)) => {
                 shared.authority.store(Arc::new(pems.authority));
-                return RustlsConfig::from_pem(pems.certificate, pems.key).await.context("failed to use the certificate");
+                return RustlsConfig::from_pem(pems.certificate, pems.key)
+                    .await
+                    .context("failed to use the certificate");
             }
             Ok(None) if !said => {
                 said = true;
-                tracing::warn!(secret = shared.settings.tls_secret, "waiting for the certificate that cert-manager makes");
+                tracing::warn!(
+                    secret = shared.settings.tls_secret,
+                    "waiting for the certificate that cert-manager makes"
+                );
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "failed to load the certificate; trying again"),
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "failed to load the certificate; trying again")
+            }
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
@@ -54,7 +64,10 @@ pub(crate) async fn keep(shared: Shared, config: RustlsConfig) {
             Ok(Some(pems)) => pems,
             Ok(None) => continue,
             Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "failed to look at the certificate; the one in use stays");
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "failed to look at the certificate; the one in use stays"
+                );
                 continue;
             }
         };
@@ -105,7 +118,9 @@ async fn current(shared: &Shared) -> anyhow::Result<Option<Pems>> {
             pems(&secret).map(Some)
         }
         // Another replica was first; its certificate is as good.
-        Err(kube::Error::Api(status)) if status.code == 409 => Err(anyhow!("another replica wrote Secret {name} meanwhile")),
+        Err(kube::Error::Api(status)) if status.code == 409 => {
+            Err(anyhow!("another replica wrote Secret {name} meanwhile"))
+        }
         Err(error) => Err(anyhow::Error::new(error).context(format!("failed to write Secret {name}"))),
     }
 }
@@ -113,7 +128,8 @@ async fn current(shared: &Shared) -> anyhow::Result<Option<Pems>> {
 fn pems(secret: &Secret) -> anyhow::Result<Pems> {
     let field = |key: &str| {
         let data = secret.data.as_ref().and_then(|data| data.get(key));
-        data.map(|bytes| bytes.0.clone()).with_context(|| format!("failed to find {key} in Secret {}", secret.name_any()))
+        data.map(|bytes| bytes.0.clone())
+            .with_context(|| format!("failed to find {key} in Secret {}", secret.name_any()))
     };
     Ok(Pems {
         authority: String::from_utf8(field("ca.crt")?).context("failed to read ca.crt as text")?,
@@ -145,7 +161,9 @@ fn issue(name: &str, host: &str, previous: Option<Secret>, now: Timestamp) -> an
         Some(known) => known,
         None => {
             let made = authority(now)?;
-            secret.annotations_mut().insert(AUTHORITY_UNTIL.to_owned(), end(now, AUTHORITY_DAYS.0)?.to_string());
+            secret
+                .annotations_mut()
+                .insert(AUTHORITY_UNTIL.to_owned(), end(now, AUTHORITY_DAYS.0)?.to_string());
             let both = text(&secret, "ca.crt").map_or(made.0.clone(), |old| format!("{}{old}", made.0));
             (both, made.1)
         }
@@ -154,7 +172,9 @@ fn issue(name: &str, host: &str, previous: Option<Secret>, now: Timestamp) -> an
     secret.annotations_mut().insert(LEAF_UNTIL.to_owned(), end(now, LEAF_DAYS.0)?.to_string());
     secret.labels_mut().insert("app.kubernetes.io/managed-by".to_owned(), "vox-operator".to_owned());
     let data = secret.data.get_or_insert_default();
-    for (field, value) in [("ca.crt", authority), ("ca.key", authority_key), ("tls.crt", certificate), ("tls.key", key)] {
+    for (field, value) in
+        [("ca.crt", authority), ("ca.key", authority_key), ("tls.crt", certificate), ("tls.key", key)]
+    {
         data.insert(field.to_owned(), ByteString(value.into_bytes()));
     }
     Ok(secret)
@@ -169,10 +189,19 @@ fn authority(now: Timestamp) -> anyhow::Result<(String, String)> {
     Ok((issuer.pem(), issuer.key().serialize_pem()))
 }
 
-fn leaf(host: &str, authority: &str, authority_key: &str, now: Timestamp) -> anyhow::Result<(String, String)> {
+fn leaf(
+    host: &str,
+    authority: &str,
+    authority_key: &str,
+    now: Timestamp,
+) -> anyhow::Result<(String, String)> {
     // The newest authority stands first in the bundle, and the parser takes the first.
     let issuer = Issuer::from_ca_cert_pem(authority, KeyPair::from_pem(authority_key)?)?;
-    let mut params = validity(CertificateParams::new(vec![host.to_owned(), format!("{host}.cluster.local")])?, now, LEAF_DAYS.0)?;
+    let mut params = validity(
+        CertificateParams::new(vec![host.to_owned(), format!("{host}.cluster.local")])?,
+        now,
+        LEAF_DAYS.0,
+    )?;
     params.distinguished_name.push(DnType::CommonName, "vox-operator");
     params.use_authority_key_identifier_extension = true;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -194,7 +223,8 @@ fn validity(mut params: CertificateParams, now: Timestamp, days: i64) -> anyhow:
 }
 
 fn end(now: Timestamp, days: i64) -> anyhow::Result<Timestamp> {
-    now.checked_add(SignedDuration::from_hours(24 * days)).context("failed to compute the end of a certificate")
+    now.checked_add(SignedDuration::from_hours(24 * days))
+        .context("failed to compute the end of a certificate")
 }
 
 #[cfg(test)]

@@ -32,7 +32,9 @@ pub enum Error {
         message: String,
     },
     /// An upload or report for a plan that is no longer the source's, or a run that was never started.
-    #[error("failed to match the run {run:?} with its plan: the source has changed since; the next run will use the new plan")]
+    #[error(
+        "failed to match the run {run:?} with its plan: the source has changed since; the next run will use the new plan"
+    )]
     Superseded {
         /// The run.
         run: String,

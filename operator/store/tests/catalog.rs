@@ -28,7 +28,9 @@ async fn store(name: &str) -> Option<Store> {
     };
     let mut admin = PgConnection::connect(&url).await.unwrap();
     let database = format!("store_{name}");
-    for statement in [format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"), format!("CREATE DATABASE {database}")] {
+    for statement in
+        [format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"), format!("CREATE DATABASE {database}")]
+    {
         sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut admin).await.unwrap();
     }
     let mut url: url::Url = url.parse().unwrap();
@@ -91,7 +93,12 @@ fn models(count: usize) -> Vec<ModelCatalogEntry> {
 }
 
 /// Begins a run and publishes with it.
-async fn publish(store: &Store, name: &str, entries: Vec<ModelCatalogEntry>, second: i64) -> Result<vox_contracts::discovery::UploadReceipt, Error> {
+async fn publish(
+    store: &Store,
+    name: &str,
+    entries: Vec<ModelCatalogEntry>,
+    second: i64,
+) -> Result<vox_contracts::discovery::UploadReceipt, Error> {
     let run = run(name, "p");
     let permission = store.begin_attempt(&source(), &run, &PACE, at(second)).await?;
     assert!(matches!(permission, Permission::Fetch { .. }), "{permission:?}");
@@ -126,7 +133,8 @@ async fn the_same_catalog_again_is_a_refresh_and_no_revision() {
 async fn an_upload_whose_answer_was_lost_can_be_sent_again() {
     let Some(store) = store("resent").await else { return };
     let first = publish(&store, "a", models(3), 0).await.unwrap();
-    let again = store.publish(&source(), &run("a", "p"), &upload(models(3), "p"), &LIMITS, at(5)).await.unwrap();
+    let again =
+        store.publish(&source(), &run("a", "p"), &upload(models(3), "p"), &LIMITS, at(5)).await.unwrap();
     assert_eq!(first.revision, again.revision);
     assert_eq!(first.digest, again.digest);
 }
@@ -149,7 +157,10 @@ async fn of_two_runs_that_ask_together_one_waits() {
         store.begin_attempt(&source, &one, &PACE, at(0)),
         store.begin_attempt(&source, &two, &PACE, at(0)),
     );
-    let granted = [both.0.unwrap(), both.1.unwrap()].iter().filter(|answer| matches!(answer, Permission::Fetch { .. })).count();
+    let granted = [both.0.unwrap(), both.1.unwrap()]
+        .iter()
+        .filter(|answer| matches!(answer, Permission::Fetch { .. }))
+        .count();
     assert_eq!(granted, 1);
 }
 
@@ -180,7 +191,8 @@ async fn a_catalog_that_shrinks_too_far_is_refused_until_a_person_accepts_it() {
     assert!(attempt.message.contains(&digest), "it says how to accept it");
     let limits = PublishLimits { accepted_digest: Some(digest), ..LIMITS };
     store.begin_attempt(&source(), &run("c", "p"), &PACE, at(9000)).await.unwrap();
-    let receipt = store.publish(&source(), &run("c", "p"), &upload(models(5), "p"), &limits, at(9001)).await.unwrap();
+    let receipt =
+        store.publish(&source(), &run("c", "p"), &upload(models(5), "p"), &limits, at(9001)).await.unwrap();
     assert_eq!((receipt.models, receipt.removed), (5, 95));
 }
 
@@ -205,7 +217,8 @@ async fn failures_count_up_and_a_good_run_resets_them() {
 #[tokio::test]
 async fn an_upload_for_a_run_that_never_asked_is_superseded_and_writes_nothing() {
     let Some(store) = store("superseded").await else { return };
-    let refused = store.publish(&source(), &run("x", "p"), &upload(models(3), "p"), &LIMITS, at(0)).await.unwrap_err();
+    let refused =
+        store.publish(&source(), &run("x", "p"), &upload(models(3), "p"), &LIMITS, at(0)).await.unwrap_err();
     assert!(matches!(refused, Error::Superseded { .. }));
     assert_eq!(store.catalog(&source().source).await.unwrap(), None);
 }
@@ -213,7 +226,8 @@ async fn an_upload_for_a_run_that_never_asked_is_superseded_and_writes_nothing()
 #[tokio::test]
 async fn a_lost_run_is_recorded_once_and_never_over_its_own_report() {
     let Some(store) = store("lost").await else { return };
-    let failure = FetchFailure { class: FailureClass::RunLost, message: "gone".to_owned(), retry_after_ms: None };
+    let failure =
+        FetchFailure { class: FailureClass::RunLost, message: "gone".to_owned(), retry_after_ms: None };
     store.record_lost(&source(), &run("never-asked", "p"), &failure, at(0), at(1)).await.unwrap();
     store.record_lost(&source(), &run("never-asked", "p"), &failure, at(0), at(2)).await.unwrap();
     assert_eq!(store.source_state("uid-1").await.unwrap().finished.unwrap().failures, 1);

@@ -23,15 +23,9 @@ pub(crate) struct Desired {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("failed to apply {what}")]
-    Kubernetes {
-        what: String,
-        source: kube::Error,
-    },
+    Kubernetes { what: String, source: kube::Error },
     #[error("failed to write {what} as JSON")]
-    Json {
-        what: &'static str,
-        source: serde_json::Error,
-    },
+    Json { what: &'static str, source: serde_json::Error },
 }
 
 impl Error {
@@ -49,7 +43,12 @@ impl Error {
 }
 
 /// Applies what differs, then starts the due run.
-pub(crate) async fn apply(client: &Client, namespace: &str, desired: Desired, live: &Dereferenced) -> Result<(), Error> {
+pub(crate) async fn apply(
+    client: &Client,
+    namespace: &str,
+    desired: Desired,
+    live: &Dereferenced,
+) -> Result<(), Error> {
     let Desired { service_account, mut cron_job, job } = desired;
     if !live.has_service_account {
         let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
@@ -86,7 +85,10 @@ where
 /// The Job's name says its cause, so one that exists is the one wanted.
 async fn create(api: &Api<Job>, job: &Job) -> Result<(), Error> {
     let name = job.name_any();
-    match api.create(&PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }, job).await {
+    match api
+        .create(&PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }, job)
+        .await
+    {
         Ok(_) => tracing::info!(name, cause = job.annotations().get("vox.dev/cause"), "started a run"),
         Err(kube::Error::Api(status)) if status.code == 409 => {}
         Err(source) => return Err(Error::Kubernetes { what: format!("Job {name}"), source }),
@@ -98,13 +100,20 @@ async fn create(api: &Api<Job>, job: &Job) -> Result<(), Error> {
 /// equality would always fail; what we no longer want shows in the digest annotation instead.
 fn holds(wanted: &Value, found: &Value) -> bool {
     match (wanted, found) {
-        (Value::Object(wanted), Value::Object(found)) => wanted.iter().all(|(key, value)| match found.get(key) {
-            Some(found) => holds(value, found),
-            // An empty object or list may be dropped on the way.
-            None => value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty) || value.as_array().is_some_and(Vec::is_empty),
-        }),
+        (Value::Object(wanted), Value::Object(found)) => {
+            wanted.iter().all(|(key, value)| match found.get(key) {
+                Some(found) => holds(value, found),
+                // An empty object or list may be dropped on the way.
+                None => {
+                    value.is_null()
+                        || value.as_object().is_some_and(serde_json::Map::is_empty)
+                        || value.as_array().is_some_and(Vec::is_empty)
+                }
+            })
+        }
         (Value::Array(wanted), Value::Array(found)) => {
-            wanted.len() == found.len() && wanted.iter().zip(found).all(|(wanted, found)| holds(wanted, found))
+            wanted.len() == found.len()
+                && wanted.iter().zip(found).all(|(wanted, found)| holds(wanted, found))
         }
         (wanted, found) => wanted == found,
     }

@@ -123,9 +123,11 @@ fn pod_spec(owner: &Owner, source: &ValidatedSource, around: &Surroundings, dela
         json!({ "name": "VOX_PATIENCE_SECONDS", "value": source.patience.as_secs().to_string() }),
         json!({ "name": "VOX_LOG", "value": around.log }),
     ];
-    let token = json!({ "serviceAccountToken": { "path": "token", "audience": AUDIENCE, "expirationSeconds": 600 } });
+    let token =
+        json!({ "serviceAccountToken": { "path": "token", "audience": AUDIENCE, "expirationSeconds": 600 } });
     let mut volumes = vec![json!({ "name": "token", "projected": { "sources": [token] } })];
-    let mut mounts = vec![json!({ "name": "token", "mountPath": "/var/run/secrets/vox.dev/token", "readOnly": true })];
+    let mut mounts =
+        vec![json!({ "name": "token", "mountPath": "/var/run/secrets/vox.dev/token", "readOnly": true })];
     if let Some(reference) = &source.credential {
         // Optional, so that a missing Secret or key is reported by the run in a condition, and not by a pod that never starts.
         volumes.push(json!({ "name": "credential", "secret": {
@@ -136,7 +138,8 @@ fn pod_spec(owner: &Owner, source: &ValidatedSource, around: &Surroundings, dela
         environment.push(json!({ "name": "VOX_CREDENTIAL_FILE", "value": "/var/run/secrets/vox.dev/credential/credential" }));
         environment.push(json!({ "name": "VOX_CREDENTIAL_NAME", "value": name }));
     }
-    let pull_secrets: Vec<Value> = around.image_pull_secrets.iter().map(|name| json!({ "name": name })).collect();
+    let pull_secrets: Vec<Value> =
+        around.image_pull_secrets.iter().map(|name| json!({ "name": name })).collect();
     let mut spec = json!({
         "serviceAccountName": names::child(&owner.name),
         "automountServiceAccountToken": false,

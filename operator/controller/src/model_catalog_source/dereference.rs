@@ -55,7 +55,10 @@ pub(crate) async fn dereference(
     let child = names::child(&name);
     Dereferenced {
         state: store.source_state(&source.uid().unwrap_or_default()).await,
-        has_service_account: children.service_accounts.get(&ObjectRef::new(&child).within(&namespace)).is_some(),
+        has_service_account: children
+            .service_accounts
+            .get(&ObjectRef::new(&child).within(&namespace))
+            .is_some(),
         cron_job: children.cron_jobs.get(&ObjectRef::new(&child).within(&namespace)),
         jobs: children
             .jobs
@@ -70,15 +73,16 @@ pub(crate) async fn dereference(
 
 fn job_state(job: &Job) -> JobState {
     let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref()).into_iter().flatten();
-    let end = conditions.filter(|condition| condition.status == "True").find_map(|condition| {
-        match condition.type_.as_str() {
-            "Complete" => Some(JobEnd::Complete),
-            "Failed" => {
-                let part = |text: &Option<String>| text.clone().unwrap_or_default();
-                Some(JobEnd::Failed(format!("{}: {}", part(&condition.reason), part(&condition.message))))
-            }
-            _ => None,
+    let end = conditions.filter(|condition| condition.status == "True").find_map(|condition| match condition
+        .type_
+        .as_str()
+    {
+        "Complete" => Some(JobEnd::Complete),
+        "Failed" => {
+            let part = |text: &Option<String>| text.clone().unwrap_or_default();
+            Some(JobEnd::Failed(format!("{}: {}", part(&condition.reason), part(&condition.message))))
         }
+        _ => None,
     });
     JobState {
         name: job.name_any(),

@@ -4,7 +4,9 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use vox_crds::conditions::{reasons, types};
-use vox_crds::model_catalog_source::{AttemptStatus, CatalogStatus, EffectiveSettings, ModelCatalogSourceStatus};
+use vox_crds::model_catalog_source::{
+    AttemptStatus, CatalogStatus, EffectiveSettings, ModelCatalogSourceStatus,
+};
 use vox_store::catalog::{CatalogState, SourceState};
 
 use super::due::later;
@@ -101,20 +103,32 @@ fn ready(seen: &Observation<'_>, status: &ModelCatalogSourceStatus) -> Verdict {
         return no(reasons::APPLY_REFUSED, refusal.to_owned());
     }
     let Some(state) = seen.state else {
-        return no(reasons::STORE_UNAVAILABLE, "the database does not answer; the last known state is shown".to_owned());
+        return no(
+            reasons::STORE_UNAVAILABLE,
+            "the database does not answer; the last known state is shown".to_owned(),
+        );
     };
     if let Some(attempt) = state.finished.as_ref().filter(|attempt| attempt.is_failure()) {
         let kept = status.catalog.as_ref().map_or_else(String::new, |catalog| {
-            format!("; the last good catalog, revision {} with {} models, is kept", catalog.revision, catalog.models)
+            format!(
+                "; the last good catalog, revision {} with {} models, is kept",
+                catalog.revision, catalog.models
+            )
         });
         return no(&attempt.outcome, format!("{}{kept}", attempt.message));
     }
     match (&status.catalog, seen.verdict.is_ok_and(|source| source.suspend)) {
         (None, true) => no(reasons::SUSPENDED, "suspended before any catalog was fetched".to_owned()),
-        (None, false) => ("Unknown", reasons::DISCOVERING.to_owned(), "no discovery run has ended yet".to_owned()),
+        (None, false) => {
+            ("Unknown", reasons::DISCOVERING.to_owned(), "no discovery run has ended yet".to_owned())
+        }
         (Some(catalog), suspended) => {
             let reason = if suspended { reasons::SUSPENDED } else { reasons::PUBLISHED };
-            ("True", reason.to_owned(), format!("revision {} with {} models", catalog.revision, catalog.models))
+            (
+                "True",
+                reason.to_owned(),
+                format!("revision {} with {} models", catalog.revision, catalog.models),
+            )
         }
     }
 }
@@ -124,9 +138,17 @@ fn fresh(seen: &Observation<'_>, status: &ModelCatalogSourceStatus) -> Verdict {
         return ("False", reasons::NEVER_FETCHED.to_owned(), "no catalog has been fetched yet".to_owned());
     };
     if stale.0 > seen.now {
-        ("True", reasons::REFRESHED.to_owned(), format!("refreshed at {}, stale from {}", refreshed.0, stale.0))
+        (
+            "True",
+            reasons::REFRESHED.to_owned(),
+            format!("refreshed at {}, stale from {}", refreshed.0, stale.0),
+        )
     } else {
-        ("False", reasons::STALE.to_owned(), format!("last refreshed at {}, stale since {}", refreshed.0, stale.0))
+        (
+            "False",
+            reasons::STALE.to_owned(),
+            format!("last refreshed at {}, stale since {}", refreshed.0, stale.0),
+        )
     }
 }
 
@@ -171,18 +193,31 @@ pub(crate) struct Change {
 /// What to tell of the way from one status to the next.
 pub(crate) fn changes(before: &ModelCatalogSourceStatus, after: &ModelCatalogSourceStatus) -> Vec<Change> {
     let mut told = Vec::new();
-    let mut tell = |warning, reason: &str, note: String| told.push(Change { warning, reason: reason.to_owned(), note });
+    let mut tell =
+        |warning, reason: &str, note: String| told.push(Change { warning, reason: reason.to_owned(), note });
     let known = before.catalog.as_ref().map(|catalog| catalog.revision);
     if let Some(catalog) = after.catalog.as_ref().filter(|catalog| Some(catalog.revision) != known) {
         let revision = catalog.revision;
         if catalog.added > 0 {
-            tell(false, reasons::DISCOVERED, format!("revision {revision}: {} new of {} models", catalog.added, catalog.models));
+            tell(
+                false,
+                reasons::DISCOVERED,
+                format!("revision {revision}: {} new of {} models", catalog.added, catalog.models),
+            );
         }
         if catalog.repriced > 0 {
-            tell(false, reasons::REPRICED, format!("revision {revision}: {} models have another price", catalog.repriced));
+            tell(
+                false,
+                reasons::REPRICED,
+                format!("revision {revision}: {} models have another price", catalog.repriced),
+            );
         }
         if catalog.removed > 0 {
-            tell(false, reasons::MODELS_REMOVED, format!("revision {revision}: {} models are gone", catalog.removed));
+            tell(
+                false,
+                reasons::MODELS_REMOVED,
+                format!("revision {revision}: {} models are gone", catalog.removed),
+            );
         }
     }
     for (kind, bad) in [(types::READY, "False"), (types::FRESH, "False"), (types::STALLED, "True")] {
@@ -252,7 +287,11 @@ mod tests {
         }
     }
 
-    fn status(previous: &ModelCatalogSourceStatus, state: Option<&SourceState>, now: i64) -> ModelCatalogSourceStatus {
+    fn status(
+        previous: &ModelCatalogSourceStatus,
+        state: Option<&SourceState>,
+        now: i64,
+    ) -> ModelCatalogSourceStatus {
         describe(&Observation {
             generation: Some(1),
             previous,
@@ -283,13 +322,21 @@ mod tests {
     #[test]
     fn a_failed_fetch_keeps_the_last_good_catalog_and_says_why() {
         let good = status(&Default::default(), Some(&published()), 1001);
-        let failed = SourceState { finished: Some(attempt("ProviderError", "it answered 500", 1)), ..published() };
+        let failed =
+            SourceState { finished: Some(attempt("ProviderError", "it answered 500", 1)), ..published() };
         let bad = status(&good, Some(&failed), 1100);
         assert_eq!(said(&bad, "Ready"), ("False".to_owned(), "ProviderError".to_owned()));
         assert_eq!(bad.catalog, good.catalog);
         assert_eq!(said(&bad, "Fresh").0, "True");
         let back = status(&bad, Some(&published()), 1200);
-        assert_eq!(changes(&bad, &back), vec![Change { warning: false, reason: "Published".to_owned(), note: "revision 1 with 312 models".to_owned() }]);
+        assert_eq!(
+            changes(&bad, &back),
+            vec![Change {
+                warning: false,
+                reason: "Published".to_owned(),
+                note: "revision 1 with 312 models".to_owned()
+            }]
+        );
     }
 
     #[test]

@@ -75,7 +75,12 @@ pub(crate) fn due(source: &ValidatedSource, state: &SourceState, situation: Situ
     }
     let last = state.last.as_ref();
     let missed = missed(state, situation);
-    let start = |cause: String, request: Request| Due { run: Some(DueRun { cause }), request, missed, ..idle_at(&idle) };
+    let start = |cause: String, request: Request| Due {
+        run: Some(DueRun { cause }),
+        request,
+        missed,
+        ..idle_at(&idle)
+    };
     let granted = |cause: &str| {
         let until = allowed_from(last, cause, &source.plan_digest, &source.pace);
         if until <= now { Ok(()) } else { Err(until) }
@@ -113,7 +118,8 @@ fn missed(state: &SourceState, situation: Situation<'_>) -> Option<Timestamp> {
     let promised = situation.promised?;
     let over = promised.checked_add(GRACE).ok()? <= situation.now;
     // A run may begin a moment early: clocks differ.
-    let begun = state.last.as_ref().is_some_and(|last| last.started_at >= promised - SignedDuration::from_secs(60));
+    let begun =
+        state.last.as_ref().is_some_and(|last| last.started_at >= promised - SignedDuration::from_secs(60));
     (over && !begun).then_some(promised)
 }
 
@@ -170,8 +176,13 @@ mod tests {
         }
     }
 
-    const QUIET: Situation<'static> =
-        Situation { requested: None, handled: None, running: false, promised: None, now: Timestamp::UNIX_EPOCH };
+    const QUIET: Situation<'static> = Situation {
+        requested: None,
+        handled: None,
+        running: false,
+        promised: None,
+        now: Timestamp::UNIX_EPOCH,
+    };
 
     fn now(second: i64) -> Situation<'static> {
         Situation { now: at(second), ..QUIET }

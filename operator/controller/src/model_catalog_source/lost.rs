@@ -39,12 +39,15 @@ fn unfinished(state: &SourceState, jobs: &[JobState], now: Timestamp) -> Option<
 fn never_asked(state: &SourceState, jobs: &[JobState]) -> Option<LostRun> {
     let newest = jobs.iter().max_by_key(|job| job.created)?;
     let Some(JobEnd::Failed(why)) = &newest.end else { return None };
-    let known = state.last.as_ref().is_some_and(|last| last.run == newest.name || last.started_at > newest.created);
+    let known =
+        state.last.as_ref().is_some_and(|last| last.run == newest.name || last.started_at > newest.created);
     (!known).then(|| lost(&newest.name, newest.created, why))
 }
 
 fn lost(run: &str, started_at: Timestamp, why: &str) -> LostRun {
-    let message = format!("run {run} ended without a report ({why}); its pod's events and log say more: kubectl describe job {run}");
+    let message = format!(
+        "run {run} ended without a report ({why}); its pod's events and log say more: kubectl describe job {run}"
+    );
     let failure = FetchFailure { class: FailureClass::RunLost, message, retry_after_ms: None };
     LostRun { run: run.to_owned(), started_at, failure }
 }
@@ -84,7 +87,10 @@ mod tests {
     fn a_run_that_goes_on_or_has_reported_is_not_lost() {
         assert_eq!(lost_run(&begun("a", false), &[job("a", 990, None)], at(1001)), None);
         assert_eq!(lost_run(&begun("a", true), &[job("a", 990, failed())], at(1020)), None);
-        assert_eq!(lost_run(&SourceState::default(), &[job("a", 990, Some(JobEnd::Complete))], at(1020)), None);
+        assert_eq!(
+            lost_run(&SourceState::default(), &[job("a", 990, Some(JobEnd::Complete))], at(1020)),
+            None
+        );
     }
 
     #[test]
@@ -101,7 +107,11 @@ mod tests {
 
     #[test]
     fn a_job_that_failed_before_it_asked_is_lost() {
-        let lost = lost_run(&begun("a", true), &[job("a", 990, Some(JobEnd::Complete)), job("b", 2000, failed())], at(2100));
+        let lost = lost_run(
+            &begun("a", true),
+            &[job("a", 990, Some(JobEnd::Complete)), job("b", 2000, failed())],
+            at(2100),
+        );
         assert_eq!(lost.unwrap().run, "b");
     }
 }

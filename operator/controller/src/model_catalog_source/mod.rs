@@ -81,7 +81,10 @@ impl Error {
 }
 
 /// One pass over one source.
-async fn reconcile(guarded: Arc<DeserializeGuard<ModelCatalogSource>>, context: Arc<Context>) -> Result<Action, Error> {
+async fn reconcile(
+    guarded: Arc<DeserializeGuard<ModelCatalogSource>>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
     let source = match &guarded.0 {
         Ok(source) => source,
         // The schema lets nothing through that this type cannot read, unless an older CRD is installed.
@@ -95,7 +98,9 @@ async fn reconcile(guarded: Arc<DeserializeGuard<ModelCatalogSource>>, context: 
         return Ok(Action::await_change());
     }
     let begun = Instant::now();
-    let result = tokio::time::timeout(RECONCILE, Box::pin(pass(source, &context))).await.unwrap_or(Err(Error::TimedOut));
+    let result = tokio::time::timeout(RECONCILE, Box::pin(pass(source, &context)))
+        .await
+        .unwrap_or(Err(Error::TimedOut));
     let label = result.as_ref().map_or_else(Error::category, |_| "ok");
     context.shared.metrics.reconciled(CONTROLLER, label, begun.elapsed().as_secs_f64());
     if result.is_ok() {
@@ -105,7 +110,11 @@ async fn reconcile(guarded: Arc<DeserializeGuard<ModelCatalogSource>>, context: 
 }
 
 /// Called after a failed reconcile: when to try again.
-fn failed(guarded: Arc<DeserializeGuard<ModelCatalogSource>>, error: &Error, context: Arc<Context>) -> Action {
+fn failed(
+    guarded: Arc<DeserializeGuard<ModelCatalogSource>>,
+    error: &Error,
+    context: Arc<Context>,
+) -> Action {
     let (wait, objects) = context.backoff.failed(&ObjectRef::from_obj(&*guarded));
     context.shared.metrics.in_backoff(objects);
     tracing::warn!(source = %guarded.name_any(), namespace = guarded.namespace(), error = error as &dyn std::error::Error, ?wait, "failed to reconcile");
@@ -121,7 +130,11 @@ async fn pass(source: &ModelCatalogSource, context: &Context) -> Result<Action, 
         record_lost(source, valid, &mut live, context, now).await?;
     }
     let state = live.state.as_ref().ok();
-    let due = verdict.as_ref().ok().zip(state).map(|(valid, state)| due::due(valid, state, situation(source, &live, &before, now)));
+    let due = verdict
+        .as_ref()
+        .ok()
+        .zip(state)
+        .map(|(valid, state)| due::due(valid, state, situation(source, &live, &before, now)));
     let refusal = match (&verdict, &due) {
         (Ok(valid), due) => Box::pin(apply_children(source, valid, due.as_ref(), &live, context)).await?,
         (Err(_), _) => None,
@@ -138,7 +151,9 @@ async fn pass(source: &ModelCatalogSource, context: &Context) -> Result<Action, 
         refusal: refusal.as_deref(),
         now,
     });
-    status::write(&context.shared.client, &context.shared.metrics, source, &after).await.map_err(Error::Status)?;
+    status::write(&context.shared.client, &context.shared.metrics, source, &after)
+        .await
+        .map_err(Error::Status)?;
     let missed = due.as_ref().and_then(|due| due.missed).map(|time| missed(source, context, time));
     let told = describe::changes(&before, &after).into_iter().chain(too_soon).chain(missed).collect();
     status::tell(&context.recorder, source, told).await;
@@ -167,7 +182,10 @@ async fn record_lost(
 fn identity(source: &ModelCatalogSource, valid: &ValidatedSource) -> SourceIdentity {
     SourceIdentity {
         uid: source.uid().unwrap_or_default(),
-        source: CatalogSourceRef { namespace: source.namespace().unwrap_or_default(), name: source.name_any() },
+        source: CatalogSourceRef {
+            namespace: source.namespace().unwrap_or_default(),
+            name: source.name_any(),
+        },
         provider: valid.target.provider.clone(),
     }
 }
@@ -215,7 +233,13 @@ fn surroundings(shared: &Shared) -> Surroundings {
     Surroundings {
         image: shared.settings.image.clone(),
         image_pull_policy: shared.settings.image_pull_policy.clone(),
-        image_pull_secrets: shared.settings.image_pull_secrets.iter().filter(|name| !name.is_empty()).cloned().collect(),
+        image_pull_secrets: shared
+            .settings
+            .image_pull_secrets
+            .iter()
+            .filter(|name| !name.is_empty())
+            .cloned()
+            .collect(),
         operator_url: shared.url(),
         authority: shared.authority.load().as_str().to_owned(),
         log: "info".to_owned(),
@@ -232,7 +256,8 @@ fn handled(
     match due.map(|due| &due.request) {
         Some(Request::Granted) => (requested, None),
         Some(Request::TooSoon(until)) => {
-            let note = format!("the provider was asked less than the minimum interval ago; ask again from {until}");
+            let note =
+                format!("the provider was asked less than the minimum interval ago; ask again from {until}");
             (requested, Some(Change { warning: false, reason: reasons::REQUEST_TOO_SOON.to_owned(), note }))
         }
         Some(Request::None | Request::Pending) | None => (before.last_handled_request.clone(), None),
@@ -241,7 +266,9 @@ fn handled(
 
 fn missed(source: &ModelCatalogSource, context: &Context, time: Timestamp) -> Change {
     context.shared.metrics.schedule_missed(&source.namespace().unwrap_or_default(), &source.name_any());
-    let note = format!("no run began at {time} as scheduled; one is started now; is the CronJob controller running?");
+    let note = format!(
+        "no run began at {time} as scheduled; one is started now; is the CronJob controller running?"
+    );
     Change { warning: true, reason: reasons::SCHEDULE_MISSED.to_owned(), note }
 }
 
@@ -274,6 +301,9 @@ async fn retire_missing(alive: &[String], store: &vox_store::Store) {
     match store.retire_missing(alive).await {
         Ok(0) => {}
         Ok(retired) => tracing::info!(retired, "marked the catalogs of deleted sources"),
-        Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "failed to mark the catalogs of deleted sources"),
+        Err(error) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "failed to mark the catalogs of deleted sources"
+        ),
     }
 }

@@ -20,7 +20,9 @@ pub(crate) struct Schedule {
 pub(crate) enum ScheduleError {
     #[error("spec.schedule {line:?} is no cron line: {reason}")]
     Line { line: String, reason: String },
-    #[error("spec.timeZone {0:?} is not in the IANA time zone database; write it like Europe/Berlin or Etc/UTC")]
+    #[error(
+        "spec.timeZone {0:?} is not in the IANA time zone database; write it like Europe/Berlin or Etc/UTC"
+    )]
     Zone(String),
     #[error("spec.schedule {0:?} never comes due")]
     Never(String),
@@ -35,10 +37,17 @@ const LOOKED_AT: usize = 64;
 impl Schedule {
     /// Reads a line and a zone, and derives the delay: a part of `jitter` that is always the same for the same `seed`
     /// (the source's uid), so that the next refresh can be promised.
-    pub(crate) fn new(line: &str, zone: &str, jitter: Duration, seed: &str, now: Timestamp) -> Result<Self, ScheduleError> {
-        let cron: Cron = line
-            .parse()
-            .map_err(|error: croner::errors::CronError| ScheduleError::Line { line: line.to_owned(), reason: error.to_string() })?;
+    pub(crate) fn new(
+        line: &str,
+        zone: &str,
+        jitter: Duration,
+        seed: &str,
+        now: Timestamp,
+    ) -> Result<Self, ScheduleError> {
+        let cron: Cron = line.parse().map_err(|error: croner::errors::CronError| ScheduleError::Line {
+            line: line.to_owned(),
+            reason: error.to_string(),
+        })?;
         let zone = TimeZone::get(zone).map_err(|_| ScheduleError::Zone(zone.to_owned()))?;
         let schedule = Self { cron, zone, delay: part_of(jitter, seed) };
         let Some(gap) = schedule.shortest_gap(now) else { return Err(ScheduleError::Never(line.to_owned())) };
@@ -58,9 +67,14 @@ impl Schedule {
     }
 
     fn shortest_gap(&self, now: Timestamp) -> Option<Duration> {
-        let times: Vec<Timestamp> =
-            self.cron.iter_after(now.to_zoned(self.zone.clone())).take(LOOKED_AT).map(|time| time.timestamp()).collect();
-        let gaps = times.windows(2).filter_map(|pair| Duration::try_from(pair[1].duration_since(pair[0])).ok());
+        let times: Vec<Timestamp> = self
+            .cron
+            .iter_after(now.to_zoned(self.zone.clone()))
+            .take(LOOKED_AT)
+            .map(|time| time.timestamp())
+            .collect();
+        let gaps =
+            times.windows(2).filter_map(|pair| Duration::try_from(pair[1].duration_since(pair[0])).ok());
         // A single time has no gap: any jitter is shorter.
         gaps.min().or_else(|| times.first().map(|_| Duration::MAX))
     }

@@ -22,7 +22,8 @@ pub(crate) async fn write(
     if source.status.as_ref() == Some(next) {
         return Ok(());
     }
-    let api: Api<ModelCatalogSource> = Api::namespaced(client.clone(), &source.namespace().unwrap_or_default());
+    let api: Api<ModelCatalogSource> =
+        Api::namespaced(client.clone(), &source.namespace().unwrap_or_default());
     let patch = json!({
         "apiVersion": ModelCatalogSource::api_version(&()),
         "kind": ModelCatalogSource::kind(&()),

@@ -51,7 +51,9 @@ pub(crate) enum Problem {
     Duration { field: &'static str, error: DurationError },
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
-    #[error("spec.minInterval must not be longer than spec.freshness.maxAge: the catalog could never stay fresh")]
+    #[error(
+        "spec.minInterval must not be longer than spec.freshness.maxAge: the catalog could never stay fresh"
+    )]
     NeverFresh,
 }
 
@@ -77,7 +79,11 @@ pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, P
     let schedule = Schedule::new(&cron_line, &time_zone, jitter, &seed, since)?;
     let target = FetchTarget {
         catalog: kind,
-        include_endpoints: spec.provider.open_router.as_ref().is_some_and(|provider| provider.include_endpoints),
+        include_endpoints: spec
+            .provider
+            .open_router
+            .as_ref()
+            .is_some_and(|provider| provider.include_endpoints),
         filter: filter(spec.filter.as_ref()),
         timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
         max_body_bytes: defaults.max_body_bytes,
@@ -134,12 +140,17 @@ fn provider(spec: &ModelCatalogSourceSpec) -> Result<(CatalogKind, Option<Provid
 fn endpoint(spec: &ModelCatalogSourceSpec, provider: &Option<ProviderType>) -> Result<String, Problem> {
     let public = provider.as_ref().and_then(|provider| provider.info()).and_then(|info| info.base_url);
     let Some(text) = spec.endpoint.as_deref().or(public) else {
-        let name = provider.as_ref().map_or_else(|| "an openAICompatible provider without a name".to_owned(), ToString::to_string);
+        let name = provider
+            .as_ref()
+            .map_or_else(|| "an openAICompatible provider without a name".to_owned(), ToString::to_string);
         return Err(Problem::EndpointMissing(name));
     };
     let refused = || Problem::Endpoint(text.to_owned());
     let url = Url::parse(text).map_err(|_| refused())?;
-    let usable = matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() && url.password().is_none();
+    let usable = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none();
     if usable { Ok(text.trim_end_matches('/').to_owned()) } else { Err(refused()) }
 }
 
@@ -154,7 +165,11 @@ fn named(provider: Option<ProviderType>, endpoint: &str) -> Result<ProviderType,
     Ok(ProviderType::Custom(url.port().map_or(host.clone(), |port| format!("{host}:{port}"))))
 }
 
-fn duration(field: &'static str, text: Option<&DurationText>, default: Duration) -> Result<Duration, Problem> {
+fn duration(
+    field: &'static str,
+    text: Option<&DurationText>,
+    default: Duration,
+) -> Result<Duration, Problem> {
     text.map_or(Ok(default), |text| text.parse().map_err(|error| Problem::Duration { field, error }))
 }
 
@@ -169,10 +184,25 @@ fn filter(filter: Option<&Filter>) -> ModelFilter {
     }
 }
 
-/// The credential counts by its reference: another key may see other models, its value is nobody's business here.
+/// All that shapes the catalog: not its bounds, which only decide whether there is one. The credential counts by its
+/// reference: another key may see other models, its value is nobody's business here.
 fn plan_digest(target: &FetchTarget, credential: Option<&SecretKeyRef>) -> String {
+    let FetchTarget {
+        catalog,
+        provider,
+        endpoint,
+        include_endpoints,
+        filter,
+        timeout_ms: _,
+        max_body_bytes: _,
+        max_models: _,
+    } = target;
     let shape = serde_json::json!({
-        "target": target,
+        "catalog": catalog,
+        "provider": provider,
+        "endpoint": endpoint,
+        "include_endpoints": include_endpoints,
+        "filter": filter,
         "credential": credential.map(|reference| [&reference.name, &reference.key]),
     });
     crate::names::sha256(shape.to_string().as_bytes())
@@ -212,8 +242,14 @@ mod tests {
             (serde_json::json!({ "provider": {} }), "spec.provider"),
             (serde_json::json!({ "provider": { "ollama": {} } }), "spec.endpoint is required"),
             (serde_json::json!({ "provider": { "ollama": {} }, "endpoint": "ftp://x" }), "spec.endpoint"),
-            (serde_json::json!({ "provider": { "openRouter": {} }, "schedule": "0 25 * * *" }), "spec.schedule"),
-            (serde_json::json!({ "provider": { "openRouter": {} }, "timeZone": "Mars/Olympus" }), "spec.timeZone"),
+            (
+                serde_json::json!({ "provider": { "openRouter": {} }, "schedule": "0 25 * * *" }),
+                "spec.schedule",
+            ),
+            (
+                serde_json::json!({ "provider": { "openRouter": {} }, "timeZone": "Mars/Olympus" }),
+                "spec.timeZone",
+            ),
             (
                 serde_json::json!({ "provider": { "openRouter": {} }, "schedule": "0 * * * *", "jitter": "2h" }),
                 "spec.jitter",
@@ -234,8 +270,11 @@ mod tests {
     fn the_plan_changes_with_what_is_fetched_and_not_with_when() {
         let digest = |spec: serde_json::Value| validate(&source(spec)).unwrap().plan_digest;
         let plain = digest(serde_json::json!({ "provider": { "openRouter": {} } }));
-        let other_time = digest(serde_json::json!({ "provider": { "openRouter": {} }, "schedule": "0 4 * * *" }));
-        let filtered = digest(serde_json::json!({ "provider": { "openRouter": {} }, "filter": { "include": ["acme/*"] } }));
+        let other_time =
+            digest(serde_json::json!({ "provider": { "openRouter": {} }, "schedule": "0 4 * * *" }));
+        let filtered = digest(
+            serde_json::json!({ "provider": { "openRouter": {} }, "filter": { "include": ["acme/*"] } }),
+        );
         assert_eq!(plain, other_time);
         assert_ne!(plain, filtered);
     }

@@ -49,7 +49,8 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         .modify(Job::forget_managers)
         .reflect(job_writer)
         .touched_objects();
-    let reporter = Reporter { controller: "vox-operator".into(), instance: Some(shared.settings.pod_name.clone()) };
+    let reporter =
+        Reporter { controller: "vox-operator".into(), instance: Some(shared.settings.pod_name.clone()) };
     let context = Arc::new(Context {
         recorder: Recorder::new(client, reporter),
         children: Children { service_accounts, cron_jobs, jobs },
@@ -77,7 +78,9 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
 }
 
 /// Sources, and the events on them that call for a reconcile: a new spec, or an annotation. Status is our own writing.
-fn sources(shared: &Shared) -> (Cache<Guarded>, impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<>) {
+fn sources(
+    shared: &Shared,
+) -> (Cache<Guarded>, impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<>) {
     let (cache, writer) = reflector::store();
     let metrics = Arc::clone(shared);
     let events = watcher(Api::<Guarded>::all(shared.client.clone()), watcher::Config::default())

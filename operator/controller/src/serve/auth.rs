@@ -30,21 +30,30 @@ pub(crate) struct Authenticator {
 
 impl Authenticator {
     pub(crate) fn new(client: Client) -> Self {
-        Self { api: Api::all(client), known: Cache::builder().max_capacity(KEPT).time_to_live(BELIEVED).build() }
+        Self {
+            api: Api::all(client),
+            known: Cache::builder().max_capacity(KEPT).time_to_live(BELIEVED).build(),
+        }
     }
 
     /// The user name behind the request's token.
     pub(crate) async fn user(&self, headers: &HeaderMap) -> Result<Arc<str>, Problem> {
-        let token = bearer(headers)
-            .ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "TokenMissing", "show a ServiceAccount token: Authorization: Bearer …"))?;
+        let token = bearer(headers).ok_or_else(|| {
+            Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "TokenMissing",
+                "show a ServiceAccount token: Authorization: Bearer …",
+            )
+        })?;
         // Two calls with one new token ask the API server once.
-        let user = self
-            .known
-            .try_get_with(sha256(token.as_bytes()), self.review(token))
-            .await
-            .map_err(|error| {
+        let user =
+            self.known.try_get_with(sha256(token.as_bytes()), self.review(token)).await.map_err(|error| {
                 tracing::warn!(%error, "failed to have a token reviewed");
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ReviewUnavailable", "the API server cannot review the token now; try again")
+                Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "ReviewUnavailable",
+                    "the API server cannot review the token now; try again",
+                )
             })?;
         user.ok_or_else(|| {
             Problem::new(
@@ -56,7 +65,8 @@ impl Authenticator {
     }
 
     async fn review(&self, token: &str) -> Result<Option<Arc<str>>, kube::Error> {
-        let spec = TokenReviewSpec { token: Some(token.to_owned()), audiences: Some(vec![AUDIENCE.to_owned()]) };
+        let spec =
+            TokenReviewSpec { token: Some(token.to_owned()), audiences: Some(vec![AUDIENCE.to_owned()]) };
         let review = TokenReview { spec, ..TokenReview::default() };
         let status = self.api.create(&PostParams::default(), &review).await?.status.unwrap_or_default();
         // An API server that does not know audiences answers for its own; then the list does not hold ours.

@@ -57,7 +57,9 @@ impl FromRequestParts<Calls> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, calls: &Calls) -> Result<Self, Problem> {
-        let bad = |error: &dyn std::fmt::Display| Problem::new(StatusCode::BAD_REQUEST, "BadRequest", error.to_string());
+        let bad = |error: &dyn std::fmt::Display| {
+            Problem::new(StatusCode::BAD_REQUEST, "BadRequest", error.to_string())
+        };
         let Path(source) =
             Path::<CatalogSourceRef>::from_request_parts(parts, calls).await.map_err(|error| bad(&error))?;
         let Query(RunQuery { run }) =
@@ -72,23 +74,37 @@ impl FromRequestParts<Calls> for Caller {
         if *user != service_account_user(&source.namespace, &source.name) {
             calls.shared.metrics.call_refused("identity");
             tracing::warn!(target: "audit", user = &*user, namespace = source.namespace, source = source.name, path = parts.uri.path(), "call refused: not the source's ServiceAccount");
-            return Err(Problem::new(StatusCode::FORBIDDEN, "NotTheSource", format!("{user} may not speak for source {}/{}", source.namespace, source.name)));
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "NotTheSource",
+                format!("{user} may not speak for source {}/{}", source.namespace, source.name),
+            ));
         }
         let api: Api<ModelCatalogSource> = Api::namespaced(calls.shared.client.clone(), &source.namespace);
         let object = api.get_opt(&source.name).await.map_err(|error| {
             tracing::warn!(%error, "failed to read a source");
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "SourceUnavailable", "the API server does not answer; try again")
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "SourceUnavailable",
+                "the API server does not answer; try again",
+            )
         })?;
-        let object = object.filter(|object| object.metadata.deletion_timestamp.is_none()).ok_or_else(|| {
-            Problem::new(StatusCode::NOT_FOUND, "NoSuchSource", format!("there is no source {}/{}", source.namespace, source.name))
-        })?;
+        let object =
+            object.filter(|object| object.metadata.deletion_timestamp.is_none()).ok_or_else(|| {
+                Problem::new(
+                    StatusCode::NOT_FOUND,
+                    "NoSuchSource",
+                    format!("there is no source {}/{}", source.namespace, source.name),
+                )
+            })?;
         Ok(Self { object, source, run })
     }
 }
 
 impl Caller {
     fn validated(&self) -> Result<ValidatedSource, Problem> {
-        validate(&self.object).map_err(|problem| Problem::new(StatusCode::CONFLICT, "InvalidSpec", problem.to_string()))
+        validate(&self.object)
+            .map_err(|problem| Problem::new(StatusCode::CONFLICT, "InvalidSpec", problem.to_string()))
     }
 
     fn identity(&self, validated: &ValidatedSource) -> SourceIdentity {
@@ -140,9 +156,16 @@ async fn upload(
     let receipt = published?;
     calls.shared.metrics.attempt_ended("Published");
     tracing::info!(
-        namespace = caller.source.namespace, source = caller.source.name, run = caller.run, revision = receipt.revision,
-        models = receipt.models, added = receipt.added, removed = receipt.removed, repriced = receipt.repriced,
-        refused = upload.refused, "catalog uploaded"
+        namespace = caller.source.namespace,
+        source = caller.source.name,
+        run = caller.run,
+        revision = receipt.revision,
+        models = receipt.models,
+        added = receipt.added,
+        removed = receipt.removed,
+        repriced = receipt.repriced,
+        refused = upload.refused,
+        "catalog uploaded"
     );
     Ok(Json(receipt))
 }
@@ -162,7 +185,13 @@ async fn report(
         FetchOutcome::Failed(failure) => failure.class.as_str(),
     };
     calls.shared.metrics.attempt_ended(outcome);
-    tracing::info!(namespace = caller.source.namespace, source = caller.source.name, run = caller.run, outcome, "run ended");
+    tracing::info!(
+        namespace = caller.source.namespace,
+        source = caller.source.name,
+        run = caller.run,
+        outcome,
+        "run ended"
+    );
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -175,7 +204,11 @@ fn current(validated: &ValidatedSource, plan_digest: &str) -> Result<(), Problem
     if validated.plan_digest == plan_digest {
         return Ok(());
     }
-    Err(Problem::new(StatusCode::CONFLICT, "Superseded", "the source's spec has changed since this run began; the next run uses the new one"))
+    Err(Problem::new(
+        StatusCode::CONFLICT,
+        "Superseded",
+        "the source's spec has changed since this run began; the next run uses the new one",
+    ))
 }
 
 /// What a Job of ours never sends, and somebody who holds its token might.
@@ -191,10 +224,16 @@ fn check(upload: &CatalogUpload, validated: &ValidatedSource) -> Result<(), Prob
     for entry in &upload.entries {
         let id = entry.model_id.as_str();
         if id.is_empty() || id.len() > 512 || id.contains(char::is_control) {
-            return refuse(format!("model id {:?} is empty, too long or has control characters", entry.model_id));
+            return refuse(format!(
+                "model id {:?} is empty, too long or has control characters",
+                entry.model_id
+            ));
         }
         if entry.provider != validated.target.provider {
-            return refuse(format!("model {id} is listed under {} and not under {}", entry.provider, validated.target.provider));
+            return refuse(format!(
+                "model {id} is listed under {} and not under {}",
+                entry.provider, validated.target.provider
+            ));
         }
         if !seen.insert(id) {
             return refuse(format!("model {:?} is listed twice", entry.model_id));

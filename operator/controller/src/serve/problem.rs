@@ -20,16 +20,29 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Refused { class, message } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, class.as_str(), message),
+            StoreError::Refused { class, message } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, class.as_str(), message)
+            }
             StoreError::Superseded { .. } => Self::new(StatusCode::CONFLICT, "Superseded", error.to_string()),
             // The caller may hear that the database is away, but not what it is or said.
             unavailable if unavailable.is_unavailable() => {
-                tracing::warn!(error = &unavailable as &dyn std::error::Error, "the database does not answer");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "StoreUnavailable", "the database does not answer; try again")
+                tracing::warn!(
+                    error = &unavailable as &dyn std::error::Error,
+                    "the database does not answer"
+                );
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "StoreUnavailable",
+                    "the database does not answer; try again",
+                )
             }
             other => {
                 tracing::error!(error = &other as &dyn std::error::Error, "failed to serve a call");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", "failed; the operator's log says why")
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "Internal",
+                    "failed; the operator's log says why",
+                )
             }
         }
     }

@@ -146,11 +146,12 @@ pub(super) async fn register(tx: &mut PgConnection, source: &SourceIdentity) -> 
 
 /// Takes the source's row lock: until the transaction ends, nothing else happens to this source.
 pub(super) async fn lock(tx: &mut PgConnection, uid: &str) -> Result<Known> {
-    let row =
-        sqlx::query("SELECT plan_digest, revision, etag FROM catalog_source WHERE source_uid = $1 FOR UPDATE")
-            .bind(uid)
-            .fetch_one(tx)
-            .await?;
+    let row = sqlx::query(
+        "SELECT plan_digest, revision, etag FROM catalog_source WHERE source_uid = $1 FOR UPDATE",
+    )
+    .bind(uid)
+    .fetch_one(tx)
+    .await?;
     Ok(Known {
         plan_digest: row.try_get("plan_digest")?,
         revision: row.try_get("revision")?,

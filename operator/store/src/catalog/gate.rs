@@ -52,7 +52,8 @@ pub fn allowed_from(last: Option<&LastAttempt>, run: &str, plan_digest: &str, pa
         None => later(last.started_at, pace.min_interval),
         // The provider was never asked.
         Some(FailureClass::CredentialMissing) if last.run != run => Timestamp::MIN,
-        Some(_) => later(finished_at, retry_wait(last, pace)),
+        // Whoever asks by hand waits no longer than after a good run, unless the provider itself asked for more.
+        Some(_) => later(finished_at, own_wait(last, pace).min(pace.min_interval).max(asked_wait(last))),
     }
 }
 
@@ -60,13 +61,16 @@ pub fn allowed_from(last: Option<&LastAttempt>, run: &str, plan_digest: &str, pa
 #[must_use]
 pub fn retry_at(last: &LastAttempt, pace: &Pace) -> Option<Timestamp> {
     last.failure?;
-    Some(later(last.finished_at?, retry_wait(last, pace)))
+    Some(later(last.finished_at?, own_wait(last, pace).max(asked_wait(last))))
 }
 
-fn retry_wait(last: &LastAttempt, pace: &Pace) -> Duration {
+fn own_wait(last: &LastAttempt, pace: &Pace) -> Duration {
     let doublings = last.failures.saturating_sub(1).min(20);
-    let wait = pace.retry_base.saturating_mul(1 << doublings).min(pace.retry_max);
-    wait.max(last.retry_after.unwrap_or_default())
+    pace.retry_base.saturating_mul(1 << doublings).min(pace.retry_max)
+}
+
+fn asked_wait(last: &LastAttempt) -> Duration {
+    last.retry_after.unwrap_or_default()
 }
 
 fn later(time: Timestamp, wait: Duration) -> Timestamp {
@@ -123,7 +127,11 @@ mod tests {
     fn a_run_in_flight_keeps_others_out_until_it_counts_as_lost() {
         let running = LastAttempt { finished_at: None, ..worked() };
         assert_eq!(allowed_from(Some(&running), "b", "other", &PACE), at(1300));
-        assert_eq!(allowed_from(Some(&running), "a", "p", &PACE), Timestamp::MIN, "a new pod of the same run");
+        assert_eq!(
+            allowed_from(Some(&running), "a", "p", &PACE),
+            Timestamp::MIN,
+            "a new pod of the same run"
+        );
     }
 
     #[test]
@@ -133,6 +141,14 @@ mod tests {
             assert_eq!(allowed_from(Some(&last), "b", "p", &PACE), at(1010 + wait), "{failures}");
             assert_eq!(retry_at(&last, &PACE), Some(at(1010 + wait)));
         }
+    }
+
+    #[test]
+    fn a_request_by_hand_waits_no_longer_than_the_minimum_interval() {
+        let pace = Pace { min_interval: Duration::from_secs(5), ..PACE };
+        let last = failed(FailureClass::ProviderError, 4);
+        assert_eq!(allowed_from(Some(&last), "b", "p", &pace), at(1015));
+        assert_eq!(retry_at(&last, &pace), Some(at(1010 + 240)), "nobody asked, so it takes its time");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The catalog's tables.
 
+mod attempt;
 pub mod diff;
 pub mod gate;
-mod attempt;
 mod publish;
 mod read;
 

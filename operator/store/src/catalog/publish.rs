@@ -36,7 +36,8 @@ impl Store {
         limits: &PublishLimits,
         now: Timestamp,
     ) -> Result<UploadReceipt> {
-        let digest = digest(&upload.entries).map_err(|source| Error::Convert { what: "the catalog", source })?;
+        let digest =
+            digest(&upload.entries).map_err(|source| Error::Convert { what: "the catalog", source })?;
         let mut tx = self.pool.begin().await?;
         register(&mut tx, source).await?;
         let known = lock(&mut tx, &source.uid).await?;
@@ -70,7 +71,12 @@ impl Store {
     }
 }
 
-fn receipt(revision: i64, digest: String, upload: &CatalogUpload, changes: &CatalogDiff<'_>) -> UploadReceipt {
+fn receipt(
+    revision: i64,
+    digest: String,
+    upload: &CatalogUpload,
+    changes: &CatalogDiff<'_>,
+) -> UploadReceipt {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     UploadReceipt {
         revision,
@@ -156,7 +162,12 @@ async fn write_revision(
     Ok(())
 }
 
-async fn write_changes(tx: &mut PgConnection, uid: &str, revision: i64, changes: &CatalogDiff<'_>) -> Result<()> {
+async fn write_changes(
+    tx: &mut PgConnection,
+    uid: &str,
+    revision: i64,
+    changes: &CatalogDiff<'_>,
+) -> Result<()> {
     let mut rows: Vec<(&str, &str, Option<String>, Option<String>)> = Vec::new();
     for entry in &changes.added {
         rows.push((&entry.model_id, "added", None, Some(json(&entry.pricing)?)));

@@ -98,7 +98,10 @@ impl Store {
         .await?;
         let Some(uid) = uid else { return Ok(None) };
         // The lock keeps revision and entries of one publication together.
-        sqlx::query("SELECT 1 FROM catalog_source WHERE source_uid = $1 FOR SHARE").bind(&uid).execute(&mut *tx).await?;
+        sqlx::query("SELECT 1 FROM catalog_source WHERE source_uid = $1 FOR SHARE")
+            .bind(&uid)
+            .execute(&mut *tx)
+            .await?;
         let (Some(state), _) = published(&mut tx, &uid).await? else { return Ok(None) };
         Ok(Some(ModelCatalog {
             schema_version: 1,
@@ -128,13 +131,17 @@ impl Store {
 
 /// The current entries of a source, ascending by id.
 pub(super) async fn entries(tx: &mut PgConnection, uid: &str) -> Result<Vec<ModelCatalogEntry>> {
-    let rows: Vec<String> =
-        sqlx::query_scalar("SELECT entry::text FROM catalog_entry WHERE source_uid = $1 ORDER BY model_id COLLATE \"C\"")
-            .bind(uid)
-            .fetch_all(tx)
-            .await?;
+    let rows: Vec<String> = sqlx::query_scalar(
+        "SELECT entry::text FROM catalog_entry WHERE source_uid = $1 ORDER BY model_id COLLATE \"C\"",
+    )
+    .bind(uid)
+    .fetch_all(tx)
+    .await?;
     rows.iter()
-        .map(|row| serde_json::from_str(row).map_err(|source| Error::Convert { what: "a stored catalog entry", source }))
+        .map(|row| {
+            serde_json::from_str(row)
+                .map_err(|source| Error::Convert { what: "a stored catalog entry", source })
+        })
         .collect()
 }
 
