@@ -1,0 +1,246 @@
+//! What the user may type. The reference page and the completions are made from this.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use jiff::SignedDuration;
+use vox_contracts::{ModelTier, StrengthTag};
+
+use crate::cluster::SourceName;
+use crate::output::Format;
+use crate::reference;
+
+/// Vox decides which language model serves which request. This command asks its sources to discover models, shows what
+/// they found and when, and says what is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "vox", version, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = reference::exit_statuses())]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// How to print the result; json and yaml have stable field names.
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub(crate) output: Format,
+    /// Namespace of the sources. Default: the context's.
+    #[arg(short, long, global = true, conflicts_with = "all_namespaces")]
+    pub(crate) namespace: Option<String>,
+    /// The sources of all namespaces.
+    #[arg(short = 'A', long, global = true)]
+    pub(crate) all_namespaces: bool,
+    /// Kubeconfig file, or several separated as in PATH. Default: ~/.kube/config, or the ServiceAccount inside a pod.
+    #[arg(long, global = true, env = "KUBECONFIG", hide_env_values = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<OsString>,
+    /// Context of the kubeconfig. Default: the current one.
+    #[arg(long, global = true)]
+    pub(crate) context: Option<String>,
+    /// Namespace of the operator. Default: wherever its pods are found.
+    #[arg(
+        long,
+        global = true,
+        env = "VOX_OPERATOR_NAMESPACE",
+        hide_env_values = true,
+        value_name = "NAMESPACE"
+    )]
+    pub(crate) operator_namespace: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Ask sources to discover their models now, and wait for what they find; also as `vox model discover`.
+    ///
+    /// Without --force only sources whose catalog is stale or was never fetched are asked. A provider is never asked
+    /// more often than the source's minimum interval, also with --force.
+    Discover(DiscoverArgs),
+    /// The schedules of the sources.
+    #[command(subcommand)]
+    Scheduled(ScheduledCommand),
+    /// What the sources have found.
+    #[command(subcommand)]
+    Catalog(CatalogCommand),
+    /// Check the cluster, the operator and the freshness of all sources; one line each, with what to do.
+    ///
+    /// Looks at the sources of all namespaces when it may, and unless --namespace says otherwise.
+    Doctor,
+    /// Checks for a checkout of the project.
+    #[command(subcommand)]
+    Ci(CiCommand),
+    /// Print the completion script of a shell.
+    Completion {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Print the version of this command.
+    Version,
+    /// Everything about models.
+    #[command(subcommand, hide = true)]
+    Model(ModelCommand),
+    /// Print the reference page of this command.
+    #[command(hide = true)]
+    Reference {
+        /// Print nothing; exit with status 1 when this file differs from the page.
+        #[arg(long, value_name = "FILE")]
+        check: Option<PathBuf>,
+    },
+}
+
+/// `vox model`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// The same as `vox discover`.
+    Discover(DiscoverArgs),
+}
+
+/// `vox discover`.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct DiscoverArgs {
+    /// Only this source; may be repeated. Default: all of the namespace, or with -A of all namespaces.
+    #[arg(long = "source", value_name = "[NAMESPACE/]NAME", conflicts_with = "all_namespaces")]
+    pub(crate) sources: Vec<SourceName>,
+    /// Also ask sources whose catalog is fresh.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Wait until every source has answered; the default.
+    #[arg(long, overrides_with = "no_wait")]
+    pub(crate) wait: bool,
+    /// Ask and return at once.
+    #[arg(long, overrides_with = "wait")]
+    pub(crate) no_wait: bool,
+    /// How long to wait in all.
+    #[arg(long, default_value = "5m", value_parser = duration, value_name = "DURATION")]
+    pub(crate) timeout: Duration,
+    /// Ask nobody; print which sources would be asked, and why.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Exit with status 1 when a source is stale or was never fetched, and print which.
+    #[arg(long, requires = "dry_run")]
+    pub(crate) check_freshness: bool,
+}
+
+/// `vox scheduled`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScheduledCommand {
+    /// The CronJobs of the sources: when they ran, when they run next, and which runs were missed.
+    List,
+}
+
+/// `vox catalog`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogCommand {
+    /// The sources, with the age of their catalogs.
+    List,
+    /// The models of one source, with their prices.
+    ///
+    /// The operator answers this, over a port-forward to one of its pods: it takes verb create on pods/portforward in the
+    /// operator's namespace.
+    Show(ShowArgs),
+}
+
+/// `vox catalog show`.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct ShowArgs {
+    /// Which source.
+    #[arg(value_name = "[NAMESPACE/]NAME")]
+    pub(crate) source: SourceName,
+    /// Only models whose id contains this, in upper or lower case.
+    #[arg(long, value_name = "SUBSTRING")]
+    pub(crate) filter: Option<String>,
+    /// Only models of this tier.
+    #[arg(long, value_parser = PossibleValuesParser::new(ModelTier::NAMES).try_map(|name| name.parse::<ModelTier>()))]
+    pub(crate) tier: Option<ModelTier>,
+    /// Only models with this strength.
+    #[arg(long, value_parser = PossibleValuesParser::new(StrengthTag::NAMES).try_map(|name| name.parse::<StrengthTag>()))]
+    pub(crate) strength: Option<StrengthTag>,
+}
+
+/// `vox ci`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CiCommand {
+    /// Check the contracts of a checkout; print file, JSON pointer and reason of every violation.
+    Contracts {
+        /// Root of the checkout.
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+    },
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Table, Self::Json, Self::Yaml]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(self.name().into())
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let read = text.parse::<SignedDuration>().ok().and_then(|signed| Duration::try_from(signed).ok());
+    read.ok_or_else(|| "write it like 90s, 5m or 1h30m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn freshness_is_checked_in_a_dry_run_only() {
+        assert!(parse("vox discover --check-freshness").is_err());
+        assert!(parse("vox discover --dry-run --check-freshness").is_ok());
+    }
+
+    #[test]
+    fn the_last_of_wait_and_no_wait_counts() {
+        let Command::Discover(args) = parse("vox discover --wait --no-wait").unwrap().command else {
+            panic!()
+        };
+        assert!(args.no_wait);
+        let Command::Discover(args) = parse("vox discover --no-wait --wait").unwrap().command else {
+            panic!()
+        };
+        assert!(!args.no_wait);
+    }
+
+    #[test]
+    fn options_of_every_command_may_stand_anywhere() {
+        assert_eq!(parse("vox -n shop catalog list").unwrap().global.namespace.as_deref(), Some("shop"));
+        assert_eq!(parse("vox catalog list -n shop").unwrap().global.namespace.as_deref(), Some("shop"));
+        assert!(parse("vox catalog list -n shop -A").is_err());
+    }
+
+    #[test]
+    fn a_timeout_is_a_duration() {
+        assert!(parse("vox discover --timeout 90s").is_ok());
+        assert!(parse("vox discover --timeout soon").unwrap_err().to_string().contains("90s, 5m or 1h30m"));
+        assert!(parse("vox discover --timeout=-5m").is_err());
+    }
+
+    #[test]
+    fn a_misspelt_tier_is_refused_with_the_known_ones() {
+        let error = parse("vox catalog show a --tier cheap").unwrap_err().to_string();
+        assert!(error.contains("economy"), "{error}");
+    }
+}

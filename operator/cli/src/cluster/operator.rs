@@ -1,0 +1,234 @@
+//! The operator's read API. It listens on loopback inside its pod; a port-forward is the way in, so that Kubernetes' RBAC
+//! on `pods/portforward` decides who may read.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use kube::api::ListParams;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
+
+use super::client::{Call, Cluster, Place};
+use crate::error::{Error, chain};
+
+/// Selects the operator's pods and Deployment.
+pub(crate) const OPERATOR_SELECTOR: &str = "app.kubernetes.io/name=vox,app.kubernetes.io/component=operator";
+/// Where the operator serves its read API.
+const PORT: u16 = 8081;
+/// Bound on one call.
+const CALL: Duration = Duration::from_secs(30);
+/// The largest answer: several times ten thousand models.
+const LARGEST: usize = 64 << 20;
+
+/// A ready pod of the operator.
+pub(crate) struct Operator<'a> {
+    cluster: &'a Cluster,
+    namespace: String,
+    pod: String,
+}
+
+/// What the operator says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Health {
+    pub(crate) store: String,
+    pub(crate) version: String,
+    /// What it still waits for.
+    #[serde(default)]
+    pub(crate) pending: Vec<String>,
+}
+
+/// `{"error": {"message": …}}`.
+#[derive(Deserialize)]
+struct Problem {
+    error: ProblemText,
+}
+
+#[derive(Deserialize)]
+struct ProblemText {
+    message: String,
+}
+
+enum Answer<T> {
+    Found(T),
+    Missing,
+}
+
+impl<'a> Operator<'a> {
+    /// Finds a ready pod.
+    pub(crate) async fn find(cluster: &'a Cluster) -> Result<Self, Error> {
+        let place = cluster.operator_place();
+        let parameters = ListParams::default().labels(OPERATOR_SELECTOR);
+        let pods = cluster.api::<Pod>(&place).list(&parameters).await.map_err(|error| {
+            match (Call::new("list", "pods", place.told()).failed(cluster, &error), &place) {
+                (Error::Forbidden { .. }, Place::All) => Error::Operator(
+                    "you may not list pods in all namespaces, which is how the operator is found; \
+                     name its namespace with --operator-namespace"
+                        .to_owned(),
+                ),
+                (other, _) => other,
+            }
+        })?;
+        let (pod, namespace) = choose(pods.items, &place)?;
+        Ok(Self { cluster, namespace, pod })
+    }
+
+    /// How the operator is.
+    pub(crate) async fn health(&self) -> Result<Health, Error> {
+        match self.get("/v1/health").await? {
+            Answer::Found(health) => Ok(health),
+            Answer::Missing => {
+                Err(self.failed("it does not know /v1/health; is it older than this command?"))
+            }
+        }
+    }
+
+    /// The published catalog of a source, if there is one.
+    pub(crate) async fn catalog(&self, source: &CatalogSourceRef) -> Result<Option<ModelCatalog>, Error> {
+        match self.get(&format!("/v1/catalogs/{}/{}", source.namespace, source.name)).await? {
+            Answer::Found(catalog) => Ok(Some(catalog)),
+            Answer::Missing => Ok(None),
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, Error> {
+        let call = Box::pin(self.call(path));
+        let (status, body) = tokio::time::timeout(CALL, call)
+            .await
+            .unwrap_or_else(|_| Err(self.failed("it did not answer within 30s")))?;
+        if status == StatusCode::NOT_FOUND {
+            return Ok(Answer::Missing);
+        }
+        if !status.is_success() {
+            let problem = serde_json::from_slice::<Problem>(&body).map(|problem| problem.error.message);
+            return Err(self.failed(&problem.unwrap_or_else(|_| format!("it answered {status}"))));
+        }
+        let read = serde_json::from_slice(&body);
+        read.map(Answer::Found).map_err(|error| {
+            self.failed(&format!(
+                "its answer cannot be read ({error}); is it of another version than this command?"
+            ))
+        })
+    }
+
+    async fn call(&self, path: &str) -> Result<(StatusCode, Bytes), Error> {
+        let place = format!("in namespace {}", self.namespace);
+        let pods = self.cluster.api::<Pod>(&Place::Namespace(self.namespace.clone()));
+        let mut forward = pods
+            .portforward(&self.pod, &[PORT])
+            .await
+            .map_err(|error| Call::new("create", "pods/portforward", place).failed(self.cluster, &error))?;
+        let (Some(stream), Some(refused)) = (forward.take_stream(PORT), forward.take_error(PORT)) else {
+            return Err(self.failed("the port-forward opened no stream"));
+        };
+        let exchange = async {
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+            // The connection has to be driven while the request is under way, and ends with it.
+            let connection = tokio::spawn(connection);
+            let request = Request::get(path)
+                .header(header::HOST, "vox-operator")
+                .header(header::CONNECTION, "close")
+                .body(Empty::<Bytes>::new())?;
+            let response = sender.send_request(request).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), LARGEST).collect().await?.to_bytes();
+            connection.abort();
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>((status, body))
+        };
+        // The kubelet tells on a channel of its own why the port cannot be used.
+        let told = async {
+            match refused.await {
+                Some(message) => message,
+                None => std::future::pending().await,
+            }
+        };
+        let answered = tokio::select! {
+            biased;
+            message = told => Err(self.failed(message.trim())),
+            answered = exchange => answered.map_err(|error| self.failed(&chain(&*error))),
+        };
+        forward.abort();
+        answered
+    }
+
+    fn failed(&self, reason: &str) -> Error {
+        Error::Operator(format!(
+            "failed to read from the operator (pod {}/{}): {reason}; vox doctor checks it, and its log says more",
+            self.namespace, self.pod
+        ))
+    }
+}
+
+/// Any ready replica will do. Two installations keep different catalogs, so that one has to be named.
+fn choose(pods: Vec<Pod>, place: &Place) -> Result<(String, String), Error> {
+    let found = pods.len();
+    let ready: Vec<(String, String)> = pods
+        .into_iter()
+        .filter(is_ready)
+        .map(|pod| (pod.name_any(), pod.namespace().unwrap_or_default()))
+        .collect();
+    let Some(first) = ready.first() else {
+        let what = if found == 0 { "there is no operator" } else { "no pod of the operator is ready" };
+        let todo = if found == 0 {
+            "install it (helm install vox charts/vox), or name its namespace with --operator-namespace"
+        } else {
+            "vox doctor and the pods' logs say why"
+        };
+        return Err(Error::Operator(format!("{what} {}; {todo}", place.told())));
+    };
+    if let Some(other) = ready.iter().find(|(_, namespace)| *namespace != first.1) {
+        return Err(Error::Usage(format!(
+            "operators run in namespaces {} and {}; choose one with --operator-namespace",
+            first.1, other.1
+        )));
+    }
+    Ok(first.clone())
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let ready = conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    ready && pod.metadata.deletion_timestamp.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(namespace: &str, ready: &str) -> Pod {
+        serde_json::from_value(serde_json::json!({
+            "metadata": { "name": "vox-operator-1", "namespace": namespace },
+            "status": { "conditions": [{ "type": "Ready", "status": ready }] },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_ready_pod_is_chosen() {
+        let chosen = choose(vec![pod("vox", "False"), pod("vox", "True")], &Place::All).unwrap();
+        assert_eq!(chosen.1, "vox");
+    }
+
+    #[test]
+    fn without_a_ready_pod_the_user_hears_what_to_do() {
+        let none = choose(vec![], &Place::All).unwrap_err().to_string();
+        assert!(none.contains("helm install"), "{none}");
+        let unready = choose(vec![pod("vox", "False")], &Place::All).unwrap_err().to_string();
+        assert!(unready.contains("vox doctor"), "{unready}");
+    }
+
+    #[test]
+    fn of_two_installations_one_has_to_be_named() {
+        let error = choose(vec![pod("a", "True"), pod("b", "True")], &Place::All).unwrap_err();
+        assert!(error.to_string().contains("--operator-namespace"));
+    }
+}

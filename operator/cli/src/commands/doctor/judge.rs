@@ -1,0 +1,319 @@
+//! What the answers mean: well, worth a look, or broken, and what to do. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::version::Info;
+use kube::ResourceExt as _;
+use serde::{Serialize, Serializer};
+use vox_crds::ModelCatalogSource;
+use vox_crds::conditions::types;
+
+use crate::cluster::{Health, Place, condition};
+use crate::config::Deprecated;
+use crate::error::Error;
+use crate::freshness::{Freshness, summary};
+use crate::table::printable;
+
+/// The oldest Kubernetes that works: native sidecar containers are on by default from here.
+const OLDEST: (u32, u32) = (1, 29);
+
+/// How something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Ok,
+    Warn,
+    Fail,
+}
+
+impl Verdict {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warn => "WARN",
+            Self::Fail => "FAIL",
+        }
+    }
+}
+
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Check {
+    name: &'static str,
+    pub(super) verdict: Verdict,
+    message: String,
+    /// What to do about it.
+    action: Option<String>,
+}
+
+impl Check {
+    fn ok(name: &'static str, message: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Ok, message: message.into(), action: None }
+    }
+
+    fn warn(name: &'static str, message: impl Into<String>, action: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Warn, message: message.into(), action: Some(action.into()) }
+    }
+
+    fn fail(name: &'static str, message: impl Into<String>, action: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Fail, ..Self::warn(name, message, action) }
+    }
+
+    /// A question that got no answer. What the user may not see is not broken for that.
+    pub(super) fn error(name: &'static str, error: &Error) -> Self {
+        let verdict = if matches!(error, Error::Forbidden { .. }) { Verdict::Warn } else { Verdict::Fail };
+        // The sentence says what to do after its last semicolon.
+        let text = error.to_string();
+        let (message, action) = text
+            .rsplit_once("; ")
+            .map_or((text.clone(), None), |(message, action)| (message.to_owned(), Some(action.to_owned())));
+        Self { name, verdict, message, action }
+    }
+
+    /// One line.
+    pub(super) fn told(&self) -> String {
+        let action = self.action.as_ref().map(|action| format!("; {action}")).unwrap_or_default();
+        printable(&format!("{:<4}  {}: {}{action}", self.verdict.name(), self.name, self.message))
+    }
+}
+
+pub(super) fn server(url: &str, version: Result<Info, Error>) -> Check {
+    const NAME: &str = "API server";
+    let version = match version {
+        Ok(version) => version,
+        Err(error) => return Check { verdict: Verdict::Fail, ..Check::error(NAME, &error) },
+    };
+    // Hosted clusters write minors like "34+".
+    let number =
+        |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse::<u32>().unwrap_or_default();
+    let told = format!("{} at {url}", version.git_version);
+    if (number(&version.major), number(&version.minor)) < OLDEST {
+        return Check::fail(
+            NAME,
+            told,
+            format!("Vox needs Kubernetes {}.{} or newer; upgrade the cluster", OLDEST.0, OLDEST.1),
+        );
+    }
+    Check::ok(NAME, told)
+}
+
+const KINDS: &str = "kinds";
+const INSTALL_KINDS: &str = "install the chart: helm install vox charts/vox";
+
+pub(super) fn definition(found: Option<&CustomResourceDefinition>) -> Check {
+    let Some(found) = found else {
+        return Check::fail(KINDS, "ModelCatalogSource is not installed", INSTALL_KINDS);
+    };
+    let conditions = found.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let established =
+        conditions.clone().any(|condition| condition.type_ == "Established" && condition.status == "True");
+    if established {
+        return Check::ok(KINDS, "ModelCatalogSource is installed and established");
+    }
+    let why = conditions
+        .filter(|condition| condition.status == "False")
+        .find_map(|condition| condition.message.clone());
+    let message = format!(
+        "ModelCatalogSource is not established: {}",
+        why.unwrap_or_else(|| "the API server has not said why".to_owned())
+    );
+    Check::fail(KINDS, message, "kubectl describe crd modelcatalogsources.vox.dev says more")
+}
+
+pub(super) fn served(served: bool) -> Check {
+    if served {
+        Check::ok(KINDS, "ModelCatalogSource is served")
+    } else {
+        Check::fail(KINDS, "ModelCatalogSource is not served", INSTALL_KINDS)
+    }
+}
+
+pub(super) fn deployments(found: &[Deployment], place: &Place) -> Check {
+    const NAME: &str = "operator";
+    if found.is_empty() {
+        let action = "install the chart (helm install vox charts/vox), or name its namespace with --operator-namespace";
+        return Check::fail(NAME, format!("there is no Deployment of the operator {}", place.told()), action);
+    }
+    let mut verdict = Verdict::Ok;
+    let mut told = Vec::new();
+    let mut action = None;
+    for deployment in found {
+        let namespace = deployment.namespace().unwrap_or_default();
+        let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+        let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default();
+        told.push(format!("{ready} of {wanted} replicas of {namespace}/{} are ready", deployment.name_any()));
+        if ready >= wanted && ready > 0 {
+            continue;
+        }
+        // One replica serves and reconciles as well as two.
+        verdict = if ready == 0 || verdict == Verdict::Fail { Verdict::Fail } else { Verdict::Warn };
+        let selector = crate::cluster::OPERATOR_SELECTOR;
+        action = Some(format!("kubectl describe pods -n {namespace} -l {selector} says why"));
+    }
+    Check { name: NAME, verdict, message: told.join(", "), action }
+}
+
+pub(super) fn health(answer: Result<Health, Error>) -> Vec<Check> {
+    const API: &str = "operator's API";
+    const STORE: &str = "store";
+    let health = match answer {
+        Ok(health) => health,
+        Err(error) => return vec![Check::error(API, &error)],
+    };
+    let ours = env!("CARGO_PKG_VERSION");
+    let minor = |version: &str| version.split('.').take(2).collect::<Vec<_>>().join(".");
+    let api = if minor(&health.version) != minor(ours) {
+        let message = format!("answers, version {}, while this command is {ours}", health.version);
+        Check::warn(API, message, "install the command of the operator's version")
+    } else if health.pending.is_empty() {
+        Check::ok(API, format!("answers, version {}", health.version))
+    } else {
+        let message = format!("answers, and waits for {}", health.pending.join(", "));
+        Check::warn(API, message, "the operator's log says why")
+    };
+    let store = if health.store == "ok" {
+        Check::ok(STORE, "the operator reaches its database")
+    } else {
+        let action = "check the database and the Secret with its URL; until then catalogs are served and nothing new is recorded";
+        Check::fail(STORE, format!("the operator's database is {}", health.store), action)
+    };
+    vec![api, store]
+}
+
+pub(super) fn environment(deprecated: &[Deprecated]) -> Check {
+    const NAME: &str = "environment";
+    if deprecated.is_empty() {
+        return Check::ok(NAME, "no deprecated variable is set");
+    }
+    let names: Vec<&str> = deprecated.iter().map(|variable| variable.name).collect();
+    let mut actions: Vec<&str> = deprecated.iter().map(|variable| variable.instead).collect();
+    actions.dedup();
+    let message = format!("{} is deprecated and not read", names.join(", "));
+    Check::warn(NAME, message, actions.join("; "))
+}
+
+pub(super) fn sources(sources: &[ModelCatalogSource], now: Timestamp) -> Vec<Check> {
+    const SOURCES: &str = "sources";
+    const FRESHNESS: &str = "freshness";
+    if sources.is_empty() {
+        return vec![Check::warn(SOURCES, "there are none", "apply one: kubectl apply -f examples/")];
+    }
+    let of = |source: &ModelCatalogSource| {
+        format!("{}/{}", source.namespace().unwrap_or_default(), source.name_any())
+    };
+    let unready: Vec<String> = sources
+        .iter()
+        .filter_map(|source| {
+            let Some(ready) = condition(source, types::READY) else {
+                return Some(format!("{} (not seen by the operator)", of(source)));
+            };
+            (ready.status != "True").then(|| format!("{} ({})", of(source), ready.reason))
+        })
+        .collect();
+    let ready = if unready.is_empty() {
+        Check::ok(SOURCES, format!("all {} are ready", sources.len()))
+    } else {
+        let message = format!("{} of {} are not ready: {}", unready.len(), sources.len(), unready.join(", "));
+        Check::warn(SOURCES, message, "kubectl describe modelcatalogsource says what to do")
+    };
+    let line = summary(sources, now);
+    let fresh = if sources.iter().all(|source| Freshness::of(source, now).is_fresh()) {
+        Check::ok(FRESHNESS, line)
+    } else {
+        Check::warn(FRESHNESS, line, "vox discover -A asks the sources that are not fresh")
+    };
+    vec![ready, fresh]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::freshness::tests::source;
+
+    fn version(minor: &str) -> Check {
+        let info = serde_json::from_value(json!({
+            "major": "1", "minor": minor, "gitVersion": format!("v1.{minor}.0"), "gitCommit": "", "gitTreeState": "",
+            "buildDate": "", "goVersion": "", "compiler": "", "platform": "",
+        }));
+        server("https://k8s", Ok(info.unwrap()))
+    }
+
+    #[test]
+    fn an_old_kubernetes_is_refused_and_a_hosted_one_is_read() {
+        assert_eq!(version("28").verdict, Verdict::Fail);
+        assert_eq!(version("29").verdict, Verdict::Ok);
+        assert_eq!(version("34+").verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn what_a_user_may_not_see_is_no_failure() {
+        let forbidden = Error::Forbidden {
+            verb: "list",
+            resource: "deployments.apps",
+            place: "in all namespaces".to_owned(),
+        };
+        let check = Check::error("operator", &forbidden);
+        assert_eq!(check.verdict, Verdict::Warn);
+        assert!(check.action.unwrap().starts_with("ask an administrator"));
+    }
+
+    #[test]
+    fn an_operator_that_is_not_ready_fails_and_one_of_two_warns() {
+        let deployment = |wanted: i32, ready: i32| {
+            let value = json!({
+                "metadata": { "name": "vox-operator", "namespace": "vox" },
+                "spec": { "replicas": wanted, "selector": {}, "template": {} },
+                "status": { "readyReplicas": ready },
+            });
+            deployments(&[serde_json::from_value(value).unwrap()], &Place::All).verdict
+        };
+        assert_eq!(deployment(2, 2), Verdict::Ok);
+        assert_eq!(deployment(2, 1), Verdict::Warn);
+        assert_eq!(deployment(1, 0), Verdict::Fail);
+        assert_eq!(deployment(0, 0), Verdict::Fail);
+        assert_eq!(deployments(&[], &Place::All).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn a_store_that_is_away_fails_while_the_api_answers() {
+        let answer = Health {
+            store: "unavailable".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pending: vec![],
+        };
+        let verdicts: Vec<Verdict> = health(Ok(answer)).iter().map(|check| check.verdict).collect();
+        assert_eq!(verdicts, vec![Verdict::Ok, Verdict::Fail]);
+    }
+
+    #[test]
+    fn a_deprecated_variable_warns_with_what_to_do_instead() {
+        let check = environment(&[Deprecated { name: "OLLAMA_URL", instead: "use spec.endpoint" }]);
+        assert_eq!(
+            check.told(),
+            "WARN  environment: OLLAMA_URL is deprecated and not read; use spec.endpoint"
+        );
+    }
+
+    #[test]
+    fn stale_sources_warn_with_the_summary() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let all = [
+            source("openrouter", 312, Some(1_000_000 - 7200), 1_003_600),
+            source("hub", 90, Some(1_000_000 - 38 * 3600), 999_000),
+        ];
+        let checks = sources(&all, now);
+        assert_eq!(
+            checks[1].told(),
+            "WARN  freshness: openrouter: 312 models (fresh 02h ago) | hub: STALE (38h ago); vox discover -A asks the sources that are not fresh"
+        );
+        assert!(checks[0].told().contains("shop/hub (not seen by the operator)"));
+    }
+}

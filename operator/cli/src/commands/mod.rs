@@ -1,0 +1,50 @@
+//! One file or folder a command.
+
+mod catalog;
+mod ci;
+mod completion;
+mod discover;
+mod doctor;
+mod scheduled;
+
+use serde_json::json;
+
+use crate::args::{Args, CatalogCommand, CiCommand, Command, ModelCommand, ScheduledCommand};
+use crate::cluster::{Cluster, Place};
+use crate::error::{Error, Exit};
+use crate::reference;
+
+/// Does what the arguments say.
+pub(crate) async fn run(args: Args) -> Result<Exit, Error> {
+    let Args { global, command } = args;
+    let output = global.output;
+    match command {
+        Command::Discover(args) | Command::Model(ModelCommand::Discover(args)) => {
+            Box::pin(discover::run(&Cluster::new(&global).await?, &args, output)).await
+        }
+        Command::Scheduled(ScheduledCommand::List) => {
+            scheduled::list(&Cluster::new(&global).await?, output).await
+        }
+        Command::Catalog(CatalogCommand::List) => catalog::list(&Cluster::new(&global).await?, output).await,
+        Command::Catalog(CatalogCommand::Show(args)) => {
+            catalog::show(&Cluster::new(&global).await?, &args, output).await
+        }
+        Command::Doctor => doctor::run(&global, output).await,
+        Command::Ci(CiCommand::Contracts { dir }) => ci::contracts(&dir, output),
+        Command::Completion { shell } => completion::print(shell),
+        Command::Version => {
+            let version = env!("CARGO_PKG_VERSION");
+            output.print(&json!({ "version": version }), || format!("vox {version}"))?;
+            Ok(Exit::Ok)
+        }
+        Command::Reference { check } => reference::run(check.as_deref()),
+    }
+}
+
+/// What to say instead of an empty table.
+fn none_found(place: &Place) -> String {
+    match place {
+        Place::All => "there are no sources; examples/ in the project has some to apply".to_owned(),
+        Place::Namespace(_) => format!("there are no sources {}; -A shows all namespaces", place.told()),
+    }
+}
