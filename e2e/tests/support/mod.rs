@@ -85,7 +85,7 @@ impl Stage {
             "exec",
             "deploy/wire",
             "--",
-            "/vox-wire",
+            "/usr/local/bin/vox-wire",
             "control",
             "PUT",
             provider,
@@ -95,7 +95,15 @@ impl Stage {
 
     /// How often the provider's list was asked for.
     pub fn requests(&self, path: &str) -> u64 {
-        let counts = kubectl(&["-n", &self.namespace, "exec", "deploy/wire", "--", "/vox-wire", "requests"]);
+        let counts = kubectl(&[
+            "-n",
+            &self.namespace,
+            "exec",
+            "deploy/wire",
+            "--",
+            "/usr/local/bin/vox-wire",
+            "requests",
+        ]);
         let counts: Value = serde_json::from_str(&counts).unwrap();
         let mut sum = 0;
         let mut open = vec![&counts];

@@ -209,7 +209,9 @@ impl<'a> Operator<'a> {
                     );
                 }
                 Err(error) => {
-                    return Err(error.context(format!("failed to reach the operator for {:?}", self.patience)));
+                    return Err(
+                        error.context(format!("failed to reach the operator for {:?}", self.patience))
+                    );
                 }
             }
             tokio::time::sleep(wait).await;

@@ -4,9 +4,11 @@ use crate::args::{LogFormat, Logging};
 
 /// Starts logging to standard error. A filter that cannot be read is replaced by `info`, and that is logged.
 pub(crate) fn init(logging: &Logging) {
-    let (filter, problem) = match EnvFilter::try_new(&logging.log) {
+    // The database's notices ("already exists, skipping") tell nobody anything; whoever wants them names the target.
+    let quiet = "sqlx::postgres::notice=warn";
+    let (filter, problem) = match EnvFilter::try_new(format!("{quiet},{}", logging.log)) {
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new("info"), Some(error)),
+        Err(error) => (EnvFilter::new(format!("{quiet},info")), Some(error)),
     };
     let lines =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true);

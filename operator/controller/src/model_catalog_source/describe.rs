@@ -40,9 +40,9 @@ pub(crate) fn describe(seen: &Observation<'_>) -> ModelCatalogSourceStatus {
     };
     if let Some(state) = seen.state {
         status.catalog = state.catalog.as_ref().map(catalog);
-        status.last_refresh_time = state.refreshed_at.map(Time);
+        status.last_refresh_time = state.refreshed_at.map(whole);
         status.last_attempt = state.finished.as_ref().map(|attempt| AttemptStatus {
-            time: Time(attempt.finished_at),
+            time: whole(attempt.finished_at),
             outcome: attempt.outcome.clone(),
             failures: attempt.failures,
         });
@@ -50,8 +50,9 @@ pub(crate) fn describe(seen: &Observation<'_>) -> ModelCatalogSourceStatus {
     if let Ok(source) = seen.verdict {
         status.provider = Some(source.target.provider.to_string());
         status.effective = Some(effective(source));
-        status.stale_time = status.last_refresh_time.as_ref().map(|time| Time(later(time.0, source.max_age)));
-        status.next_refresh_time = source.schedule.next(seen.now).filter(|_| !source.suspend).map(Time);
+        status.stale_time =
+            status.last_refresh_time.as_ref().map(|time| whole(later(time.0, source.max_age)));
+        status.next_refresh_time = source.schedule.next(seen.now).filter(|_| !source.suspend).map(whole);
     }
     let (ready, reason, message) = ready(seen, &status);
     push(&mut status, seen, types::READY, ready, reason, message);
@@ -69,11 +70,17 @@ pub(crate) fn describe(seen: &Observation<'_>) -> ModelCatalogSourceStatus {
     status
 }
 
+/// Kubernetes keeps whole seconds: with parts of one, a status would differ from itself once it is read back, and be
+/// written again and again.
+fn whole(time: Timestamp) -> Time {
+    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
+}
+
 fn catalog(state: &CatalogState) -> CatalogStatus {
     CatalogStatus {
         revision: state.revision,
         digest: state.digest.clone(),
-        published_time: Time(state.published_at),
+        published_time: whole(state.published_at),
         models: state.models,
         added: state.added,
         removed: state.removed,
@@ -168,7 +175,7 @@ fn push(
         reason: reason.into(),
         message: limited(message),
         observed_generation: seen.generation,
-        last_transition_time: before.map_or(Time(seen.now), |before| before.last_transition_time.clone()),
+        last_transition_time: before.map_or(whole(seen.now), |before| before.last_transition_time.clone()),
     });
 }
 
@@ -340,10 +347,17 @@ mod tests {
     }
 
     #[test]
-    fn the_same_observation_gives_the_same_status_and_no_event() {
-        let once = status(&Default::default(), Some(&published()), 1001);
-        let later = status(&once, Some(&published()), 1060);
+    fn the_same_observation_gives_the_same_status_also_after_it_was_stored_and_no_event() {
+        let odd = SourceState {
+            refreshed_at: Some(Timestamp::from_millisecond(1_000_623).unwrap()),
+            ..published()
+        };
+        let once = status(&Default::default(), Some(&odd), 1001);
+        let stored: ModelCatalogSourceStatus =
+            serde_json::from_str(&serde_json::to_string(&once).unwrap()).unwrap();
+        let later = status(&stored, Some(&odd), 1060);
         assert_eq!(once, later);
+        assert_eq!(stored, later);
         assert_eq!(changes(&once, &later), vec![]);
     }
 
