@@ -1,7 +1,7 @@
 //! What a discovery Job and the operator say to each other, and the closed vocabulary of what can go wrong.
 //!
 //! ```text
-//! GET  /v1/catalogs/{namespace}/{name}/plan      -> DiscoveryPlan     may I fetch, what, with which ETag
+//! POST /v1/catalogs/{namespace}/{name}/plan      -> DiscoveryPlan     may I fetch, what, with which ETag
 //! PUT  /v1/catalogs/{namespace}/{name}           CatalogUpload   -> UploadReceipt
 //! POST /v1/catalogs/{namespace}/{name}/attempts  FetchReport     -> 204   nothing new, or it failed
 //! ```

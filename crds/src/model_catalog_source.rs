@@ -91,7 +91,7 @@ pub struct ModelCatalogSourceSpec {
     pub time_zone: Option<String>,
 
     /// Scheduled runs start up to so much later, so that sources do not all ask at once. The delay of one source is always
-    /// the same, and status.nextRefreshTime includes it. Default: the contract's.
+    /// the same, and status.nextRefreshTime includes it. Default: the contract's, or none beside a schedule of your own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("must be at most 24h"))]
     pub jitter: Option<DurationText>,

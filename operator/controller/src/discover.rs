@@ -20,6 +20,7 @@ use vox_contracts::discovery::{
 
 use crate::args::DiscoverSettings;
 use crate::model_catalog_source::build::REPORTED;
+use crate::process::resident_bytes;
 
 /// Bound on one call to the operator.
 const CALL: Duration = Duration::from_secs(60);
@@ -53,7 +54,14 @@ pub(crate) async fn discover(settings: DiscoverSettings) -> Ended {
         tracing::info!(seconds = settings.delay_seconds, "waiting for this source's part of the jitter");
         tokio::time::sleep(Duration::from_secs(settings.delay_seconds)).await;
     }
-    match Box::pin(run(&settings)).await {
+    let begun = Instant::now();
+    let ended = Box::pin(run(&settings)).await;
+    tracing::info!(
+        elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        peak_resident_bytes = resident_bytes().1,
+        "the run ended"
+    );
+    match ended {
         Ok(ended) => ended,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "the run failed");

@@ -11,6 +11,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::process::resident_bytes;
+
 /// One label pair list from static names.
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
 pub(crate) struct Labels<const N: usize>(pub(crate) [(&'static str, String); N]);
@@ -34,6 +36,7 @@ pub(crate) struct Metrics {
     models: Family<Labels<2>, Gauge>,
     fresh: Family<Labels<2>, Gauge>,
     last_refresh: Family<Labels<2>, Gauge<i64, AtomicI64>>,
+    resident: Gauge,
     schedules_missed: Family<Labels<2>, Counter>,
 }
 
@@ -53,6 +56,7 @@ impl Metrics {
             models: Family::default(),
             fresh: Family::default(),
             last_refresh: Family::default(),
+            resident: Gauge::default(),
             schedules_missed: Family::default(),
         };
         metrics.register();
@@ -89,11 +93,13 @@ impl Metrics {
             "Scheduled runs that did not happen",
             self.schedules_missed.clone(),
         );
+        r.register("process_resident_memory_bytes", "Resident memory of the operator", self.resident.clone());
         r.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     }
 
     /// In the text form of OpenMetrics.
     pub(crate) fn encode(&self) -> Result<String, std::fmt::Error> {
+        self.resident.set(i64::try_from(resident_bytes().0).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -36,7 +36,7 @@ fn too_large(max: u64) -> Problem {
     Problem {
         class: FailureClass::BodyTooLarge,
         what: format!("the answer is larger than {max} bytes"),
-        advice: "check endpoint, or raise the limit of the source",
+        advice: "check the endpoint; the limit is max_body_bytes of the routing contract",
     }
 }
 

@@ -9,7 +9,7 @@ use vox_crds::model_catalog_source::{
 };
 use vox_store::catalog::{CatalogState, SourceState};
 
-use super::due::later;
+use super::due::{later, promise};
 use super::validate::{Problem, ValidatedSource};
 
 /// Everything a status is made from.
@@ -52,7 +52,11 @@ pub(crate) fn describe(seen: &Observation<'_>) -> ModelCatalogSourceStatus {
         status.effective = Some(effective(source));
         status.stale_time =
             status.last_refresh_time.as_ref().map(|time| whole(later(time.0, source.max_age)));
-        status.next_refresh_time = source.schedule.next(seen.now).filter(|_| !source.suspend).map(whole);
+        // Another generation, another schedule: its promises are new.
+        let promised =
+            previous.next_refresh_time.as_ref().filter(|_| previous.observed_generation == seen.generation);
+        status.next_refresh_time =
+            promise(source, seen.state, promised.map(|time| time.0), seen.now).map(whole);
     }
     let (ready, reason, message) = ready(seen, &status);
     push(&mut status, seen, types::READY, ready, reason, message);

@@ -74,7 +74,7 @@ pub(crate) fn due(source: &ValidatedSource, state: &SourceState, situation: Situ
         return idle;
     }
     let last = state.last.as_ref();
-    let missed = missed(state, situation);
+    let missed = missed(source, state, situation);
     let start = |cause: String, request: Request| Due {
         run: Some(DueRun { cause }),
         request,
@@ -113,14 +113,35 @@ fn idle_at(idle: &Due) -> Due {
     Due { run: None, request: Request::None, missed: None, look_again: idle.look_again }
 }
 
-/// The promised time passed, and no run began at or after it.
-fn missed(state: &SourceState, situation: Situation<'_>) -> Option<Timestamp> {
+/// The promised time that passed more than the grace ago without a run, although the provider might have been asked.
+fn missed(source: &ValidatedSource, state: &SourceState, situation: Situation<'_>) -> Option<Timestamp> {
     let promised = situation.promised?;
     let over = promised.checked_add(GRACE).ok()? <= situation.now;
-    // A run may begin a moment early: clocks differ.
-    let begun =
-        state.last.as_ref().is_some_and(|last| last.started_at >= promised - SignedDuration::from_secs(60));
-    (over && !begun).then_some(promised)
+    let free = allowed_from(state.last.as_ref(), "", &source.plan_digest, &source.pace) <= promised;
+    (over && free && !begun(promised, state)).then_some(promised)
+}
+
+/// A run may begin a moment before its time: clocks differ.
+fn begun(promised: Timestamp, state: &SourceState) -> bool {
+    state.last.as_ref().is_some_and(|last| last.started_at >= promised - SignedDuration::from_secs(60))
+}
+
+/// The next scheduled run as the status shall promise it. A promise stands until its run has begun or its grace is over:
+/// were it replaced the moment it passes, nobody would see that it was broken.
+pub(crate) fn promise(
+    source: &ValidatedSource,
+    state: Option<&SourceState>,
+    before: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    if source.suspend {
+        return None;
+    }
+    let awaited = before.filter(|promised| {
+        let open = *promised <= now && promised.checked_add(GRACE).is_ok_and(|end| now < end);
+        open && state.is_none_or(|state| !begun(*promised, state))
+    });
+    awaited.or_else(|| source.schedule.next(now))
 }
 
 fn look_again(source: &ValidatedSource, state: &SourceState, now: Timestamp) -> Timestamp {
@@ -233,8 +254,21 @@ mod tests {
     fn a_scheduled_time_without_a_run_is_missed_after_the_grace() {
         let promised = |second| Situation { promised: Some(at(150_000)), ..now(second) };
         assert_eq!(due(&source(false), &state(None), promised(150_200)).missed, None);
+        assert_eq!(
+            promise(&source(false), Some(&state(None)), Some(at(150_000)), at(150_200)),
+            Some(at(150_000))
+        );
         let late = due(&source(false), &state(None), promised(150_300));
         assert_eq!(late.missed, Some(at(150_000)));
         assert!(late.run.is_some(), "a missed run is made up for");
+        assert!(
+            promise(&source(false), Some(&state(None)), Some(at(150_000)), at(150_300)) > Some(at(150_300))
+        );
+    }
+
+    #[test]
+    fn a_scheduled_time_inside_the_minimum_interval_is_not_missed() {
+        let promised = Situation { promised: Some(at(101_000)), ..now(101_600) };
+        assert_eq!(due(&source(false), &state(None), promised).missed, None);
     }
 }

@@ -43,6 +43,8 @@ const CONTROLLER: &str = "modelcatalogsource";
 const RECONCILE: Duration = Duration::from_secs(60);
 /// How soon to look again while the database is away.
 const STORE_AWAY: Duration = Duration::from_secs(15);
+/// How soon to look again after the API server refused something: a quota may have been raised.
+const REFUSED: Duration = Duration::from_secs(60);
 
 /// What a reconcile works with.
 pub(crate) struct Context {
@@ -280,20 +282,24 @@ fn next_look(
     after: &ModelCatalogSourceStatus,
     now: Timestamp,
 ) -> Action {
-    if verdict.is_err() {
-        return Action::await_change();
-    }
     if live.state.is_err() {
         return Action::requeue(STORE_AWAY);
     }
     if refused {
-        return Action::requeue(Duration::from_secs(60));
+        return Action::requeue(REFUSED);
     }
     let stale = after.stale_time.as_ref().map(|time| time.0).filter(|time| *time > now);
+    if verdict.is_err() {
+        // Only a person can mend the spec, but what was fetched before still ages.
+        return stale.map_or_else(Action::await_change, |stale| Action::requeue(after_a_moment(stale, now)));
+    }
     let look = due.map_or(now + SignedDuration::from_mins(30), |due| due.look_again);
-    let wait = stale.map_or(look, |stale| stale.min(look)).duration_since(now);
-    // A moment late rather than a moment early, when the limit has not quite passed.
-    Action::requeue(Duration::try_from(wait).unwrap_or_default() + Duration::from_millis(500))
+    Action::requeue(after_a_moment(stale.map_or(look, |stale| stale.min(look)), now))
+}
+
+/// A moment late rather than a moment early, when the limit has not quite passed.
+fn after_a_moment(time: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(time.duration_since(now)).unwrap_or_default() + Duration::from_millis(500)
 }
 
 /// Keeps the store in step with what exists: the sources that are gone are marked so.

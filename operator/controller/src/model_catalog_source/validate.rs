@@ -114,8 +114,8 @@ pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, P
     })
 }
 
-/// Without a jitter of the user's own, a schedule of the user's own may be shorter than the contract's jitter: then it is
-/// spread over a tenth of nothing, which is to say not at all.
+/// The contract's jitter fits the contract's schedule; beside a schedule of the user's own, which may be as short as a
+/// minute, there is none unless the user says so.
 fn jitter(spec: &ModelCatalogSourceSpec, defaults: &DiscoveryDefaults) -> Result<Duration, Problem> {
     let contract = if spec.schedule.is_some() { Duration::ZERO } else { defaults.jitter };
     duration("jitter", spec.jitter.as_ref(), contract)
