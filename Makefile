@@ -1,0 +1,45 @@
+# Everything that is run on this project. `make` alone lists it.
+
+# Caches live outside the clone, so that a fresh one is warm.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vox/target
+
+RUN := cargo run --quiet --locked --package
+HARNESS := $(RUN) vox-e2e --
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help generate lint test bench up down demo
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\): *## /\1\t/p' Makefile | expand --tabs=10
+
+# In this order: what vox-codegen writes is compiled into all that follow.
+generate: ## Write what is made from the contracts, the kinds and the programs' arguments
+	$(RUN) vox-codegen
+	$(RUN) vox-crds --bin vox-crdgen
+	page=$$($(RUN) vox-controller -- reference) && printf '%s\n' "$$page" > docs/reference/operator.md
+	page=$$($(RUN) vox-cli -- reference) && printf '%s\n' "$$page" > docs/reference/cli.md
+
+lint: ## Check formatting, clippy, generated files, contracts, scripts and charts; changes nothing
+	cargo fmt --all --check
+	cargo clippy --quiet --locked --workspace --all-targets -- --deny warnings
+	$(RUN) vox-codegen -- --check
+	$(RUN) vox-crds --bin vox-crdgen -- --check
+	$(RUN) vox-controller -- reference | diff docs/reference/operator.md - || { echo 'run `make generate`' >&2; exit 1; }
+	$(RUN) vox-cli -- reference --check docs/reference/cli.md
+	$(RUN) vox-cli -- ci contracts
+	e2e/lint
+
+test: ## Everything that must hold: lint, all tests, and those of a cluster, which is taken down afterwards
+	$(MAKE) lint
+	e2e/test
+
+up: ## Bring up a kind cluster, and an engine where none answers; keeps what is healthy
+	$(HARNESS) up
+
+down: ## Take down the cluster, the database, and the engine if `up` started it
+	$(HARNESS) down
+
+demo: ## Vox on that cluster, with two sources and a server that stands in for their providers
+	e2e/demo
