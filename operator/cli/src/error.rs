@@ -78,6 +78,11 @@ pub(crate) enum Error {
     NotFound(String),
     #[error("{0}")]
     Operator(String),
+    #[error(
+        "you may not list pods in all namespaces, which is how the operator is found; \
+         name its namespace with --operator-namespace"
+    )]
+    OperatorHidden,
     #[error("failed to {what}: {source}")]
     Local { what: String, source: io::Error },
     #[error("failed to read the contracts of {}: {reason}; name the root of a checkout with --dir", .dir.display())]
@@ -87,6 +92,11 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Whether it is the user who may not look, and not what was looked for that is broken.
+    pub(crate) const fn is_hidden(&self) -> bool {
+        matches!(self, Self::Forbidden { .. } | Self::OperatorHidden)
+    }
+
     pub(crate) const fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Contracts { .. } => Exit::Usage,
@@ -95,7 +105,8 @@ impl Error {
             | Self::Unauthenticated { .. }
             | Self::Forbidden { .. }
             | Self::Refused { .. }
-            | Self::Operator(_) => Exit::Unreachable,
+            | Self::Operator(_)
+            | Self::OperatorHidden => Exit::Unreachable,
             Self::KindMissing { .. } | Self::NotFound(_) => Exit::NotFound,
             Self::Local { .. } | Self::Serialise { .. } => Exit::No,
         }

@@ -46,7 +46,13 @@ fn parse(arguments: &[OsString]) -> Result<Args, clap::Error> {
         Some("kubectl-vox") => Args::command().bin_name("kubectl vox"),
         _ => Args::command(),
     };
-    Args::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    let args = Args::from_arg_matches(&command.clone().try_get_matches_from(arguments)?)?;
+    // clap sees conflicts only among options that stand on the same side of a subcommand.
+    if args.global.namespace.is_some() && args.global.all_namespaces {
+        let conflict = clap::error::ErrorKind::ArgumentConflict;
+        return Err(command.clone().error(conflict, "--namespace and --all-namespaces exclude each other"));
+    }
+    Ok(args)
 }
 
 fn run(args: Args) -> Exit {
@@ -64,4 +70,26 @@ fn run(args: Args) -> Exit {
 fn fail(error: &Error) -> Exit {
     progress::say(&table::printable(&format!("vox: {error}")));
     error.exit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn one_namespace_and_all_exclude_each_other_wherever_they_stand() {
+        assert!(parse(&arguments("vox -n shop catalog list -A")).is_err());
+        assert!(parse(&arguments("vox -A catalog list -n shop")).is_err());
+        assert!(parse(&arguments("vox -A catalog list")).is_ok());
+    }
+
+    #[test]
+    fn as_a_plugin_of_kubectl_the_help_says_so() {
+        let help = parse(&arguments("/usr/local/bin/kubectl-vox --help")).unwrap_err().to_string();
+        assert!(help.contains("Usage: kubectl vox"), "{help}");
+    }
 }

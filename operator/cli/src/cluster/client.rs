@@ -38,6 +38,14 @@ impl Place {
             Self::Namespace(name) => format!("in namespace {name}"),
         }
     }
+
+    /// The same after a "no".
+    pub(crate) fn told_of_none(&self) -> String {
+        match self {
+            Self::All => "in any namespace".to_owned(),
+            Self::Namespace(_) => self.told(),
+        }
+    }
 }
 
 impl Cluster {

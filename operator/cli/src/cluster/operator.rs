@@ -67,11 +67,7 @@ impl<'a> Operator<'a> {
         let parameters = ListParams::default().labels(OPERATOR_SELECTOR);
         let pods = cluster.api::<Pod>(&place).list(&parameters).await.map_err(|error| {
             match (Call::new("list", "pods", place.told()).failed(cluster, &error), &place) {
-                (Error::Forbidden { .. }, Place::All) => Error::Operator(
-                    "you may not list pods in all namespaces, which is how the operator is found; \
-                     name its namespace with --operator-namespace"
-                        .to_owned(),
-                ),
+                (Error::Forbidden { .. }, Place::All) => Error::OperatorHidden,
                 (other, _) => other,
             }
         })?;
@@ -150,7 +146,7 @@ impl<'a> Operator<'a> {
         };
         let answered = tokio::select! {
             biased;
-            message = told => Err(self.failed(message.trim())),
+            message = told => Err(self.failed(&refusal(&message))),
             answered = exchange => answered.map_err(|error| self.failed(&chain(&*error))),
         };
         forward.abort();
@@ -159,10 +155,18 @@ impl<'a> Operator<'a> {
 
     fn failed(&self, reason: &str) -> Error {
         Error::Operator(format!(
-            "failed to read from the operator (pod {}/{}): {reason}; vox doctor checks it, and its log says more",
+            "failed to read from the operator (pod {}/{}): {reason}; that pod's log says more",
             self.namespace, self.pod
         ))
     }
+}
+
+/// The kubelet's words for a closed port fill several lines.
+fn refusal(message: &str) -> String {
+    if message.contains("connection refused") {
+        return format!("nothing listens on its port {PORT} (is it an operator of this version?)");
+    }
+    message.trim().to_owned()
 }
 
 /// Any ready replica will do. Two installations keep different catalogs, so that one has to be named.
@@ -180,7 +184,7 @@ fn choose(pods: Vec<Pod>, place: &Place) -> Result<(String, String), Error> {
         } else {
             "vox doctor and the pods' logs say why"
         };
-        return Err(Error::Operator(format!("{what} {}; {todo}", place.told())));
+        return Err(Error::Operator(format!("{what} {}; {todo}", place.told_of_none())));
     };
     if let Some(other) = ready.iter().find(|(_, namespace)| *namespace != first.1) {
         return Err(Error::Usage(format!(

@@ -49,7 +49,7 @@ pub(super) async fn list(cluster: &Cluster, output: Format) -> Result<Exit, Erro
     if rows.is_empty() && output == Format::Table {
         say(&format!(
             "there are no schedules {}; the operator makes one for each source",
-            cluster.place.told()
+            cluster.place.told_of_none()
         ));
         return Ok(Exit::Ok);
     }

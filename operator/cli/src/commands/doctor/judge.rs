@@ -67,7 +67,7 @@ impl Check {
 
     /// A question that got no answer. What the user may not see is not broken for that.
     pub(super) fn error(name: &'static str, error: &Error) -> Self {
-        let verdict = if matches!(error, Error::Forbidden { .. }) { Verdict::Warn } else { Verdict::Fail };
+        let verdict = if error.is_hidden() { Verdict::Warn } else { Verdict::Fail };
         // The sentence says what to do after its last semicolon.
         let text = error.to_string();
         let (message, action) = text
@@ -138,7 +138,11 @@ pub(super) fn deployments(found: &[Deployment], place: &Place) -> Check {
     const NAME: &str = "operator";
     if found.is_empty() {
         let action = "install the chart (helm install vox charts/vox), or name its namespace with --operator-namespace";
-        return Check::fail(NAME, format!("there is no Deployment of the operator {}", place.told()), action);
+        return Check::fail(
+            NAME,
+            format!("there is no Deployment of the operator {}", place.told_of_none()),
+            action,
+        );
     }
     let mut verdict = Verdict::Ok;
     let mut told = Vec::new();
@@ -226,7 +230,7 @@ pub(super) fn sources(sources: &[ModelCatalogSource], now: Timestamp) -> Vec<Che
     let fresh = if sources.iter().all(|source| Freshness::of(source, now).is_fresh()) {
         Check::ok(FRESHNESS, line)
     } else {
-        Check::warn(FRESHNESS, line, "vox discover -A asks the sources that are not fresh")
+        Check::warn(FRESHNESS, line, "vox discover asks those that are not fresh (-A: in all namespaces)")
     };
     vec![ready, fresh]
 }
@@ -312,7 +316,7 @@ mod tests {
         let checks = sources(&all, now);
         assert_eq!(
             checks[1].told(),
-            "WARN  freshness: openrouter: 312 models (fresh 02h ago) | hub: STALE (38h ago); vox discover -A asks the sources that are not fresh"
+            "WARN  freshness: openrouter: 312 models (fresh 02h ago) | hub: STALE (38h ago); vox discover asks those that are not fresh (-A: in all namespaces)"
         );
         assert!(checks[0].told().contains("shop/hub (not seen by the operator)"));
     }
