@@ -83,7 +83,8 @@ fn empty(listed: usize, refusals: &Refusals) -> FetchFailure {
 }
 
 fn too_many(left: usize, max: u32) -> FetchFailure {
-    let message =
-        format!("{left} models are more than the limit of {max}; the limit is max_models of the routing contract");
+    let message = format!(
+        "{left} models are more than the limit of {max}; the limit is max_models of the routing contract"
+    );
     FetchFailure { class: FailureClass::BodyTooLarge, message, retry_after_ms: None }
 }

@@ -1,5 +1,8 @@
 //! The catalog's tables on a real Postgres. `VOX_TEST_DATABASE_URL` names one; each test makes a database of its own in it.
 
+// Clippy knows test functions, not their helpers.
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use jiff::Timestamp;
