@@ -99,6 +99,10 @@ pub struct RunSettings {
     /// How many objects of one kind to reconcile at the same time.
     #[arg(long, env = "VOX_CONCURRENCY", default_value_t = 8)]
     pub concurrency: u16,
+    /// How many discovery Jobs may run at the same time before the operator starts another one itself. Runs by schedule
+    /// are not counted; their jitter spreads them.
+    #[arg(long, env = "VOX_RUNS_AT_ONCE", default_value_t = 16)]
+    pub runs_at_once: usize,
     /// Where Jobs and sidecars reach the control API, over TLS.
     #[arg(long, env = "VOX_LISTEN", default_value = "0.0.0.0:8443")]
     pub listen: SocketAddr,

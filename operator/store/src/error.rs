@@ -45,7 +45,10 @@ impl Error {
     /// Whether the database itself is the trouble, so that the caller waits and tries again.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Query(_))
+        let Self::Query(error) = self else { return false };
+        // SQLSTATE classes 22 (data), 23 (constraint) and 42 (statement): the same again would fail the same again.
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        !code.is_some_and(|code| ["22", "23", "42"].iter().any(|class| code.starts_with(class)))
     }
 
     /// A migration fails because the database is away (try again) or because of what is in it (do not).

@@ -204,7 +204,7 @@ async fn failures_count_up_and_a_good_run_resets_them() {
     let Some(store) = store("failures").await else { return };
     let failed = FetchOutcome::Failed(FetchFailure {
         class: FailureClass::ProviderError,
-        message: "it answered 500".to_owned(),
+        message: "it answered 500 with a \0".to_owned(),
         retry_after_ms: None,
     });
     for (n, name) in ["a", "b"].into_iter().enumerate() {
@@ -260,7 +260,8 @@ async fn a_fault_between_two_writes_leaves_nothing_half_written() {
     broken[3].model_id = "acme/nul\0".to_owned();
     let run = run("b", "p");
     store.begin_attempt(&source(), &run, &PACE, at(4000)).await.unwrap();
-    store.publish(&source(), &run, &upload(broken, "p"), &LIMITS, at(4001)).await.unwrap_err();
+    let error = store.publish(&source(), &run, &upload(broken, "p"), &LIMITS, at(4001)).await.unwrap_err();
+    assert!(!error.is_unavailable(), "the database is there, the data is bad: {error}");
     let state = store.source_state("uid-1").await.unwrap();
     assert_eq!(state.catalog.unwrap().revision, 1);
     assert_eq!(state.refreshed_at, Some(at(1)));

@@ -28,6 +28,8 @@ pub(crate) struct Dereferenced {
     pub(crate) has_service_account: bool,
     pub(crate) cron_job: Option<Arc<CronJob>>,
     pub(crate) jobs: Vec<JobState>,
+    /// Jobs of all sources that have not ended.
+    pub(crate) runs_in_flight: usize,
 }
 
 /// A Job of a source, as far as it matters.
@@ -53,6 +55,7 @@ pub(crate) async fn dereference(
 ) -> Dereferenced {
     let (namespace, name) = (source.namespace().unwrap_or_default(), source.name_any());
     let child = names::child(&name);
+    let all_jobs = children.jobs.state();
     Dereferenced {
         state: store.source_state(&source.uid().unwrap_or_default()).await,
         has_service_account: children
@@ -60,9 +63,8 @@ pub(crate) async fn dereference(
             .get(&ObjectRef::new(&child).within(&namespace))
             .is_some(),
         cron_job: children.cron_jobs.get(&ObjectRef::new(&child).within(&namespace)),
-        jobs: children
-            .jobs
-            .state()
+        runs_in_flight: all_jobs.iter().filter(|job| job_end(job).is_none()).count(),
+        jobs: all_jobs
             .iter()
             .filter(|job| job.namespace().as_deref() == Some(&namespace))
             .filter(|job| job.labels().get(names::SOURCE_LABEL) == Some(&name))
@@ -72,21 +74,23 @@ pub(crate) async fn dereference(
 }
 
 fn job_state(job: &Job) -> JobState {
-    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref()).into_iter().flatten();
-    let end = conditions.filter(|condition| condition.status == "True").find_map(|condition| match condition
-        .type_
-        .as_str()
-    {
-        "Complete" => Some(JobEnd::Complete),
-        "Failed" => {
-            let part = |text: &Option<String>| text.clone().unwrap_or_default();
-            Some(JobEnd::Failed(format!("{}: {}", part(&condition.reason), part(&condition.message))))
-        }
-        _ => None,
-    });
     JobState {
         name: job.name_any(),
         created: job.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-        end,
+        end: job_end(job),
     }
+}
+
+fn job_end(job: &Job) -> Option<JobEnd> {
+    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref()).into_iter().flatten();
+    conditions.filter(|condition| condition.status == "True").find_map(|condition| {
+        match condition.type_.as_str() {
+            "Complete" => Some(JobEnd::Complete),
+            "Failed" => {
+                let part = |text: &Option<String>| text.clone().unwrap_or_default();
+                Some(JobEnd::Failed(format!("{}: {}", part(&condition.reason), part(&condition.message))))
+            }
+            _ => None,
+        }
+    })
 }

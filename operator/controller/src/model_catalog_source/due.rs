@@ -13,6 +13,9 @@ const GRACE: SignedDuration = SignedDuration::from_mins(5);
 /// Look again at least so often, because a watch may lose an event.
 const RESYNC: SignedDuration = SignedDuration::from_mins(30);
 
+/// How soon to look whether other sources' runs have made room.
+const CROWDED: SignedDuration = SignedDuration::from_secs(5);
+
 /// What a source needs now.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Due {
@@ -55,6 +58,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) handled: Option<&'a str>,
     /// Whether a Job of this source has not ended.
     pub(crate) running: bool,
+    /// Whether so many runs of other sources are under way that this one has to wait.
+    pub(crate) crowded: bool,
     /// The next run as the status promised it.
     pub(crate) promised: Option<Timestamp>,
     pub(crate) now: Timestamp,
@@ -73,13 +78,29 @@ pub(crate) fn due(source: &ValidatedSource, state: &SourceState, situation: Situ
     if source.suspend || running {
         return idle;
     }
+    let wanted = wanted(source, state, situation, &idle, pending);
+    if situation.crowded && wanted.run.is_some() {
+        return Due { look_again: now.checked_add(CROWDED).unwrap_or(now), ..idle };
+    }
+    wanted
+}
+
+/// What is due, were there nobody else.
+fn wanted(
+    source: &ValidatedSource,
+    state: &SourceState,
+    situation: Situation<'_>,
+    idle: &Due,
+    pending: Option<&str>,
+) -> Due {
+    let now = situation.now;
     let last = state.last.as_ref();
     let missed = missed(source, state, situation);
     let start = |cause: String, request: Request| Due {
         run: Some(DueRun { cause }),
         request,
         missed,
-        ..idle_at(&idle)
+        ..idle_at(idle)
     };
     let granted = |cause: &str| {
         let until = allowed_from(last, cause, &source.plan_digest, &source.pace);
@@ -89,7 +110,7 @@ pub(crate) fn due(source: &ValidatedSource, state: &SourceState, situation: Situ
         let cause = format!("request {request}");
         return match granted(&cause) {
             Ok(()) => start(cause, Request::Granted),
-            Err(until) => Due { request: Request::TooSoon(until), missed, ..idle },
+            Err(until) => Due { request: Request::TooSoon(until), missed, ..idle_at(idle) },
         };
     }
     let new_plan = last.is_none_or(|last| last.plan_digest != source.plan_digest);
@@ -106,7 +127,7 @@ pub(crate) fn due(source: &ValidatedSource, state: &SourceState, situation: Situ
     if let Some(time) = missed {
         return start(format!("missed {time}"), Request::None);
     }
-    Due { missed, ..idle }
+    Due { missed, ..idle_at(idle) }
 }
 
 fn idle_at(idle: &Due) -> Due {
@@ -201,6 +222,7 @@ mod tests {
         requested: None,
         handled: None,
         running: false,
+        crowded: false,
         promised: None,
         now: Timestamp::UNIX_EPOCH,
     };
@@ -227,6 +249,15 @@ mod tests {
         let running = Situation { running: true, requested: Some("x"), ..now(0) };
         let due = due(&source(false), &SourceState::default(), running);
         assert_eq!((due.run, due.request), (None, Request::Pending));
+    }
+
+    #[test]
+    fn where_many_sources_run_a_new_one_waits_its_turn_and_so_does_a_request() {
+        let crowded = Situation { crowded: true, requested: Some("now"), ..now(200_000) };
+        let first = due(&source(false), &SourceState::default(), Situation { requested: None, ..crowded });
+        assert_eq!((first.run, first.look_again), (None, at(200_005)));
+        let asked = due(&source(false), &state(None), crowded);
+        assert_eq!((asked.run, asked.request), (None, Request::Pending));
     }
 
     #[test]

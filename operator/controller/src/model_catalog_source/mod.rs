@@ -136,7 +136,7 @@ async fn pass(source: &ModelCatalogSource, context: &Context) -> Result<Action, 
         .as_ref()
         .ok()
         .zip(state)
-        .map(|(valid, state)| due::due(valid, state, situation(source, &live, &before, now)));
+        .map(|(valid, state)| due::due(valid, state, situation(source, &live, &before, context, now)));
     let refusal = match (&verdict, &due) {
         (Ok(valid), due) => Box::pin(apply_children(source, valid, due.as_ref(), &live, context)).await?,
         (Err(_), _) => None,
@@ -196,12 +196,14 @@ fn situation<'a>(
     source: &'a ModelCatalogSource,
     live: &Dereferenced,
     before: &'a ModelCatalogSourceStatus,
+    context: &Context,
     now: Timestamp,
 ) -> Situation<'a> {
     Situation {
         requested: source.annotations().get(REQUESTED_AT).map(String::as_str),
         handled: before.last_handled_request.as_deref(),
         running: live.jobs.iter().any(|job| job.end.is_none()),
+        crowded: live.runs_in_flight >= context.shared.settings.runs_at_once,
         promised: before.next_refresh_time.as_ref().map(|time| time.0),
         now,
     }

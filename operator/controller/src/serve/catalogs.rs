@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use axum::extract::rejection::JsonRejection;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State};
 use axum::routing::{post, put};
 use axum::{Json, Router};
@@ -137,9 +138,9 @@ async fn plan(State(calls): State<Calls>, caller: Caller) -> Result<Json<Discove
 async fn upload(
     State(calls): State<Calls>,
     caller: Caller,
-    body: Result<Json<CatalogUpload>, JsonRejection>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<UploadReceipt>, Problem> {
-    let Json(mut upload) = body.map_err(unreadable)?;
+    let mut upload = readable(&body.map_err(|error| unreadable(error.status(), error.body_text()))?)?;
     let validated = caller.validated()?;
     current(&validated, &upload.plan_digest)?;
     check(&upload, &validated)?;
@@ -175,7 +176,7 @@ async fn report(
     caller: Caller,
     body: Result<Json<FetchReport>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
-    let Json(report) = body.map_err(unreadable)?;
+    let Json(report) = body.map_err(|error| unreadable(error.status(), error.body_text()))?;
     let validated = caller.validated()?;
     current(&validated, &report.plan_digest)?;
     let (identity, run) = (caller.identity(&validated), caller.run(&validated.plan_digest));
@@ -195,8 +196,19 @@ async fn report(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn unreadable(rejection: JsonRejection) -> Problem {
-    Problem::new(rejection.status(), "BadRequest", rejection.body_text())
+fn unreadable(status: StatusCode, text: String) -> Problem {
+    Problem::new(status, "BadRequest", text)
+}
+
+/// Reads an upload. A NUL is JSON, but no text that Postgres takes; no Job of ours sends one.
+fn readable(body: &[u8]) -> Result<CatalogUpload, Problem> {
+    const NUL: &[u8] = br"\u0000";
+    if body.windows(NUL.len()).any(|window| window == NUL) {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "BadCatalog", "a catalog holds no NUL characters"));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        unreadable(StatusCode::UNPROCESSABLE_ENTITY, format!("failed to read the upload: {error}"))
+    })
 }
 
 /// A run that works on an older plan has nothing to say about the newer one.

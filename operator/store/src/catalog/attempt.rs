@@ -230,7 +230,8 @@ pub(super) async fn finish_failed(
     .bind(&run.plan_digest)
     .bind(now.to_sqlx())
     .bind(failure.class.as_str())
-    .bind(&failure.message)
+    // Postgres takes no NUL in a text, and a provider's words may hold anything.
+    .bind(failure.message.replace('\0', "\u{fffd}"))
     .bind(failure.retry_after_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)))
     .execute(tx)
     .await?;
