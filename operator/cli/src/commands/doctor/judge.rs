@@ -223,7 +223,7 @@ pub(super) fn sources(sources: &[ModelCatalogSource], now: Timestamp) -> Vec<Che
     let ready = if unready.is_empty() {
         Check::ok(SOURCES, format!("all {} are ready", sources.len()))
     } else {
-        let message = format!("{} of {} are not ready: {}", unready.len(), sources.len(), unready.join(", "));
+        let message = format!("{} of {} are not ready: {}", unready.len(), sources.len(), named(&unready));
         Check::warn(SOURCES, message, "kubectl describe modelcatalogsource says what to do")
     };
     let line = summary(sources, now);
@@ -233,6 +233,13 @@ pub(super) fn sources(sources: &[ModelCatalogSource], now: Timestamp) -> Vec<Che
         Check::warn(FRESHNESS, line, "vox discover asks those that are not fresh (-A: in all namespaces)")
     };
     vec![ready, fresh]
+}
+
+/// The first of many names: a line is to be read.
+fn named(all: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let shown = all.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if all.len() > SHOWN { format!("{shown} and {} more", all.len() - SHOWN) } else { shown }
 }
 
 #[cfg(test)]
