@@ -20,9 +20,11 @@ pub(crate) const ACCEPT_ANNOTATION: &str = "vox.dev/acceptCatalog";
 /// Selects everything that this operator made.
 pub(crate) const MANAGED_SELECTOR: &str = "app.kubernetes.io/managed-by=vox,vox.dev/source";
 
-/// Name of a source's CronJob and ServiceAccount: `vox-<source>`, shortened with a hash when it is too long.
+/// Name of a source's CronJob and ServiceAccount: `vox-<source>`, or `voxs-<its beginning>-<hash>` when that is too long.
+/// The two beginnings keep a source from taking a name that another one's was shortened to.
 pub(crate) fn child(source: &str) -> String {
-    shortened(&format!("vox-{source}"), CRON_JOB_NAME)
+    let whole = format!("vox-{source}");
+    if whole.len() <= CRON_JOB_NAME { whole } else { shortened(&format!("voxs-{source}"), CRON_JOB_NAME) }
 }
 
 /// Name of a Job that the operator itself makes. The same cause gives the same name, so that a crash between making it
@@ -55,9 +57,6 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 }
 
 fn shortened(name: &str, limit: usize) -> String {
-    if name.len() <= limit {
-        return name.to_owned();
-    }
     let hash = &sha256(name.as_bytes())[..8];
     // Names are ASCII, so a byte is a character.
     let kept = name[..limit - 9].trim_end_matches(['-', '.']);
@@ -69,6 +68,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn no_source_can_take_the_name_that_another_ones_was_shortened_to() {
+        let long = child(&"l".repeat(63));
+        let beginning = long.trim_start_matches("voxs-").trim_start_matches("vox-");
+        assert_ne!(child(beginning), long);
+    }
 
     proptest! {
         #[test]
