@@ -12,7 +12,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::entry::{CatalogSourceRef, ModelCatalogEntry};
+use crate::entry::{CatalogSourceRef, ModelCatalogEntry, at_most};
 use crate::generated::providers::ProviderType;
 use crate::generated::routing::{CatalogKind, ModelTier, StrengthTag};
 
@@ -101,15 +101,19 @@ pub struct CatalogUpload {
     /// The answer's ETag, if it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
-    /// The models, in any order, ids unique.
+    /// The models, in any order, ids unique; at most [`MAX_ENTRIES`].
+    #[serde(deserialize_with = "at_most::<MAX_ENTRIES, _, _>")]
     pub entries: Vec<ModelCatalogEntry>,
     /// Rows of the answer that were not taken, at most [`MAX_REFUSALS`] of them with their reasons.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<MAX_REFUSALS, _, _>")]
     pub refusals: Vec<RowRefusal>,
     /// How many rows were not taken in all.
     #[serde(default)]
     pub refused: u32,
 }
+
+/// How many models one upload may hold, whatever a contract allows.
+pub const MAX_ENTRIES: usize = 100_000;
 
 /// How many refused rows an upload names; the rest are counted.
 pub const MAX_REFUSALS: usize = 20;

@@ -32,10 +32,10 @@ pub struct ModelCatalogEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u64>,
     /// What it reads: `text`, `image`, `audio`, `video`, `file`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<16, _, _>")]
     pub input_modalities: Vec<String>,
     /// What it writes: `text`, `image`, `embedding`, …
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<16, _, _>")]
     pub output_modalities: Vec<String>,
     /// What it costs.
     #[serde(default)]
@@ -44,7 +44,7 @@ pub struct ModelCatalogEntry {
     #[serde(default)]
     pub supports: Supports,
     /// What it is good at, by the `strength_inference` rules of the routing contract.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<64, _, _>")]
     pub strengths: Vec<StrengthTag>,
     /// Its price class, by the `tiers` of the routing contract.
     pub tier: ModelTier,
@@ -88,7 +88,7 @@ pub struct Pricing {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dynamic: bool,
     /// Dearer prices above a prompt length, ascending.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<16, _, _>")]
     pub long_context: Vec<LongContextPrice>,
 }
 
@@ -185,6 +185,37 @@ pub struct ModelCatalog {
     pub aliases: BTreeMap<String, String>,
     /// The models, ascending by id.
     pub entries: Vec<ModelCatalogEntry>,
+}
+
+/// Reads a list of at most `N`. Three bytes of JSON may become an element of a hundred bytes in memory, so that a bound on
+/// the text alone bounds nothing.
+pub(crate) fn at_most<'de, const N: usize, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    struct Bounded<const N: usize, T>(std::marker::PhantomData<T>);
+
+    impl<'de, const N: usize, T: Deserialize<'de>> serde::de::Visitor<'de> for Bounded<N, T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "a list of at most {N}")
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut read = Vec::new();
+            while let Some(element) = list.next_element()? {
+                if read.len() == N {
+                    return Err(serde::de::Error::invalid_length(N + 1, &self));
+                }
+                read.push(element);
+            }
+            Ok(read)
+        }
+    }
+
+    deserializer.deserialize_seq(Bounded::<N, T>(std::marker::PhantomData))
 }
 
 /// Names a source in Kubernetes.

@@ -261,3 +261,35 @@ fn a_misspelt_helm_value_fails_and_is_named() {
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("databse"));
 }
+
+#[test]
+#[ignore = "needs a cluster; make test runs it"]
+fn a_filter_that_is_set_and_taken_back_takes_effect_both_times() {
+    let stage = Stage::new("revert");
+    let models = |count: i64| {
+        wait(&format!("{count} models"), SOON, || {
+            let found = stage.get("acme")["status"]["catalog"]["models"].clone();
+            if found == count { Ok(()) } else { Err(found.to_string()) }
+        });
+    };
+    stage.source("acme", "minInterval: 1s").unwrap();
+    models(312);
+    stage.source("acme", "minInterval: 1s, filter: { minContextTokens: 1000000000 }").unwrap();
+    stage.wait_for("acme", "Ready", "False", "CatalogEmpty", SOON);
+    stage.source("acme", "minInterval: 1s").unwrap();
+    stage.published("acme");
+    models(312);
+}
+
+#[test]
+#[ignore = "needs a cluster; make test runs it"]
+fn what_belongs_to_somebody_else_is_left_alone() {
+    let stage = Stage::new("foreign");
+    kubectl(&["-n", &stage.namespace, "create", "serviceaccount", "vox-acme"]);
+    stage.source("acme", "minInterval: 1s").unwrap();
+    let object = stage.wait_for("acme", "Stalled", "True", "ApplyRefused", SOON);
+    let message = condition(&object, "Ready").unwrap()["message"].to_string();
+    assert!(message.contains("ServiceAccount vox-acme exists"), "{message}");
+    kubectl(&["-n", &stage.namespace, "delete", "mcat", "acme"]);
+    kubectl(&["-n", &stage.namespace, "get", "serviceaccount", "vox-acme"]);
+}

@@ -33,6 +33,13 @@ pub(crate) fn job(source: &str, cause: &str) -> String {
     format!("{}-{}", child(source), &sha256(cause.as_bytes())[..8])
 }
 
+/// Whether a text is a name that Kubernetes gives to objects: what comes in a URL may be anything.
+pub(crate) fn is_object_name(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    text.len() <= 253 && text.chars().all(inner) && edge(text.chars().next()) && edge(text.chars().last())
+}
+
 /// Labels of everything that belongs to a source.
 pub(crate) fn labels(source: &str) -> BTreeMap<String, String> {
     [
@@ -58,9 +65,8 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 
 fn shortened(name: &str, limit: usize) -> String {
     let hash = &sha256(name.as_bytes())[..8];
-    // Names are ASCII, so a byte is a character.
-    let kept = name[..limit - 9].trim_end_matches(['-', '.']);
-    format!("{kept}-{hash}")
+    let kept: String = name.chars().take(limit - 9).collect();
+    format!("{}-{hash}", kept.trim_end_matches(['-', '.']))
 }
 
 #[cfg(test)]
@@ -77,6 +83,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn whatever_a_caller_calls_a_source_is_named_without_a_panic(name in "\\PC*") {
+            prop_assert!(child(&name).chars().count() <= CRON_JOB_NAME || child(&name).starts_with("vox-"));
+            let _ = is_object_name(&name);
+        }
+
         #[test]
         fn names_fit_and_differ_when_sources_differ(a in "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", b in "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?") {
             prop_assert!(child(&a).len() <= CRON_JOB_NAME);

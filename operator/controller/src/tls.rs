@@ -15,6 +15,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use crate::control_plane::Shared;
 
@@ -101,9 +103,12 @@ async fn current(shared: &Shared) -> anyhow::Result<Option<Pems>> {
         return read.as_ref().map(pems).transpose();
     }
     let now = Timestamp::now();
-    if let Some(secret) = read.as_ref().filter(|secret| !is_due(secret, LEAF_UNTIL, LEAF_DAYS.1, now)) {
-        return pems(secret).map(Some);
+    let good = read.as_ref().filter(|secret| !is_due(secret, LEAF_UNTIL, LEAF_DAYS.1, now));
+    if let Some(pems) = good.and_then(|secret| pems(secret).ok()).filter(is_readable) {
+        return Ok(Some(pems));
     }
+    // Whoever damaged the Secret is not asked what else is wrong with it: everything is made anew.
+    let read = if good.is_some() { read.map(emptied) } else { read };
     let host = shared.host();
     let secret = issue(name, &host, read, now)?;
     let post = PostParams::default();
@@ -136,6 +141,19 @@ fn pems(secret: &Secret) -> anyhow::Result<Pems> {
         certificate: field("tls.crt")?,
         key: field("tls.key")?,
     })
+}
+
+/// Whether the parts are what they should be. A damaged Secret would otherwise end every restart of the operator.
+fn is_readable(pems: &Pems) -> bool {
+    let key = std::str::from_utf8(&pems.key).is_ok_and(|text| KeyPair::from_pem(text).is_ok());
+    let certificate = |pem: &[u8]| CertificateDer::from_pem_slice(pem).is_ok();
+    key && certificate(&pems.certificate) && certificate(pems.authority.as_bytes())
+}
+
+fn emptied(mut secret: Secret) -> Secret {
+    tracing::error!(secret = secret.name_any(), "the certificate's Secret is damaged; a new one is made");
+    secret.data = None;
+    secret
 }
 
 /// Whether a certificate ends within `margin` days, or nobody knows when.
@@ -255,6 +273,15 @@ mod tests {
         let second = issue("tls", "vox.ns.svc", Some(first.clone()), later).unwrap();
         assert!(text(&second, "ca.crt").ends_with(&text(&first, "ca.crt")));
         assert_eq!(text(&second, "ca.crt").matches("BEGIN CERTIFICATE").count(), 2);
+    }
+
+    #[test]
+    fn a_damaged_secret_is_seen() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let mut secret = issue("tls", "vox.ns.svc", None, now).unwrap();
+        assert!(is_readable(&pems(&secret).unwrap()));
+        secret.data.as_mut().unwrap().insert("tls.crt".to_owned(), ByteString(b"garbage".to_vec()));
+        assert!(!is_readable(&pems(&secret).unwrap()));
     }
 
     #[test]

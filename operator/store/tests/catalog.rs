@@ -243,11 +243,29 @@ async fn a_lost_run_is_recorded_once_and_never_over_its_own_report() {
 async fn a_deleted_source_is_retired_and_a_new_one_of_its_name_starts_anew() {
     let Some(store) = store("retired").await else { return };
     publish(&store, "a", models(3), 0).await.unwrap();
-    assert_eq!(store.retire_missing(&["other".to_owned()]).await.unwrap(), 1);
-    assert_eq!(store.catalog(&source().source).await.unwrap(), None);
     let successor = SourceIdentity { uid: "uid-2".to_owned(), ..source() };
     let permission = store.begin_attempt(&successor, &run("a", "p"), &PACE, at(10)).await.unwrap();
     assert_eq!(permission, Permission::Fetch { etag: None });
+    assert_eq!(
+        store.catalog(&source().source).await.unwrap(),
+        None,
+        "the old one's catalog is not the new one's"
+    );
+    assert_eq!(store.retire_missing(&["other".to_owned()]).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_run_that_has_ended_cannot_be_made_a_failure_afterwards() {
+    let Some(store) = store("ended").await else { return };
+    publish(&store, "a", models(3), 0).await.unwrap();
+    let failure =
+        FetchFailure { class: FailureClass::Unauthorized, message: "late".to_owned(), retry_after_ms: None };
+    let late = store
+        .finish_attempt(&source(), &run("a", "p"), &FetchOutcome::Failed(failure), at(9))
+        .await
+        .unwrap_err();
+    assert!(matches!(late, Error::Superseded { .. }));
+    assert_eq!(store.source_state("uid-1").await.unwrap().finished.unwrap().outcome, "Published");
 }
 
 #[tokio::test]

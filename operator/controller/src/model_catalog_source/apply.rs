@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::FIELD_MANAGER;
-use super::dereference::Dereferenced;
+use super::dereference::{Dereferenced, is_controlled_by};
 use crate::names::{APPLIED_ANNOTATION, sha256};
 
 /// What a source shall have.
@@ -22,6 +22,8 @@ pub(crate) struct Desired {
 /// Why something could not be applied.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
+    #[error("failed to apply {what}: it exists and belongs to something else")]
+    Foreign { what: String },
     #[error("failed to apply {what}")]
     Kubernetes { what: String, source: kube::Error },
     #[error("failed to write {what} as JSON")]
@@ -32,6 +34,9 @@ impl Error {
     /// The API server's own words when it refused what was asked (quota, admission), as opposed to being away.
     pub(crate) fn refusal(&self) -> Option<String> {
         match self {
+            Self::Foreign { what } => Some(format!(
+                "{what} exists in this namespace and belongs to something else; it is left alone: delete it or name the source differently"
+            )),
             Self::Kubernetes { what, source: kube::Error::Api(status) }
                 if (400..500).contains(&status.code) && !matches!(status.code, 408 | 409 | 429) =>
             {
@@ -46,13 +51,14 @@ impl Error {
 pub(crate) async fn apply(
     client: &Client,
     namespace: &str,
+    uid: &str,
     desired: Desired,
     live: &Dereferenced,
 ) -> Result<(), Error> {
     let Desired { service_account, mut cron_job, job } = desired;
     if !live.has_service_account {
         let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
-        write(&api, &service_account, "ServiceAccount").await?;
+        write(&api, uid, &service_account, "ServiceAccount").await?;
     }
     let json = |source| Error::Json { what: "a CronJob", source };
     let digest = sha256(serde_json::to_string(&cron_job).map_err(json)?.as_bytes());
@@ -61,7 +67,7 @@ pub(crate) async fn apply(
     let found = live.cron_job.as_deref().map(serde_json::to_value).transpose().map_err(json)?;
     if !found.is_some_and(|found| holds(&wanted, &found)) {
         let api: Api<CronJob> = Api::namespaced(client.clone(), namespace);
-        write(&api, &cron_job, "CronJob").await?;
+        write(&api, uid, &cron_job, "CronJob").await?;
     }
     if let Some(job) = job {
         create(&Api::namespaced(client.clone(), namespace), &job).await?;
@@ -69,15 +75,19 @@ pub(crate) async fn apply(
     Ok(())
 }
 
-async fn write<K>(api: &Api<K>, object: &K, kind: &str) -> Result<(), Error>
+/// Writes an object, unless there is one of its name that is not the source's own: applying would take it over, and
+/// deleting the source would then delete it.
+async fn write<K>(api: &Api<K>, uid: &str, object: &K, kind: &str) -> Result<(), Error>
 where
-    K: kube::Resource + Clone + std::fmt::Debug + Serialize + serde::de::DeserializeOwned,
+    K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + Serialize + serde::de::DeserializeOwned,
 {
     let name = object.name_any();
+    let failed = |source| Error::Kubernetes { what: format!("{kind} {name}"), source };
+    if api.get_opt(&name).await.map_err(failed)?.is_some_and(|found| !is_controlled_by(&found, uid)) {
+        return Err(Error::Foreign { what: format!("{kind} {name}") });
+    }
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    api.patch(&name, &parameters, &Patch::Apply(object))
-        .await
-        .map_err(|source| Error::Kubernetes { what: format!("{kind} {name}"), source })?;
+    api.patch(&name, &parameters, &Patch::Apply(object)).await.map_err(failed)?;
     tracing::info!(kind, name, "applied");
     Ok(())
 }

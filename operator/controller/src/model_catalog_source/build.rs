@@ -71,7 +71,7 @@ pub(crate) fn cron_job(owner: &Owner, source: &ValidatedSource, around: &Surroun
 
 /// A Job that the operator starts itself: a first discovery, a request, another try.
 pub(crate) fn job(owner: &Owner, source: &ValidatedSource, around: &Surroundings, cause: &str) -> Built<Job> {
-    let mut metadata = metadata(owner, &names::job(&owner.name, cause));
+    let mut metadata = metadata(owner, &job_name(owner, cause));
     metadata["annotations"] = json!({ "vox.dev/cause": cause });
     serde_json::from_value(json!({
         "apiVersion": "batch/v1",
@@ -79,6 +79,11 @@ pub(crate) fn job(owner: &Owner, source: &ValidatedSource, around: &Surroundings
         "metadata": metadata,
         "spec": job_spec(owner, source, around, 0),
     }))
+}
+
+/// Name of the Job for a cause. Of an object that was made again under the same name, it is another one.
+pub(crate) fn job_name(owner: &Owner, cause: &str) -> String {
+    names::job(&owner.name, &format!("{} {cause}", owner.reference.uid))
 }
 
 fn metadata(owner: &Owner, name: &str) -> Value {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::ResourceExt as _;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store as Cache};
+use kube::{Resource, ResourceExt as _};
 use vox_crds::ModelCatalogSource;
 use vox_store::catalog::SourceState;
 
@@ -21,6 +21,16 @@ pub(crate) struct Children {
     pub(crate) jobs: Cache<Job>,
 }
 
+impl Children {
+    /// Waits until the caches have been filled once.
+    pub(crate) async fn known(&self) {
+        // An error says that the watch has ended, and with it the controller.
+        let _ = self.service_accounts.wait_until_ready().await;
+        let _ = self.cron_jobs.wait_until_ready().await;
+        let _ = self.jobs.wait_until_ready().await;
+    }
+}
+
 /// What was read.
 pub(crate) struct Dereferenced {
     /// What the store knows; an error while it is away.
@@ -28,7 +38,7 @@ pub(crate) struct Dereferenced {
     pub(crate) has_service_account: bool,
     pub(crate) cron_job: Option<Arc<CronJob>>,
     pub(crate) jobs: Vec<JobState>,
-    /// Jobs of all sources that have not ended.
+    /// Jobs of all sources that have a pod. One that a quota holds up, or that is suspended, takes nobody's place.
     pub(crate) runs_in_flight: usize,
 }
 
@@ -55,22 +65,40 @@ pub(crate) async fn dereference(
 ) -> Dereferenced {
     let (namespace, name) = (source.namespace().unwrap_or_default(), source.name_any());
     let child = names::child(&name);
+    let uid = source.uid().unwrap_or_default();
     let all_jobs = children.jobs.state();
     Dereferenced {
-        state: store.source_state(&source.uid().unwrap_or_default()).await,
+        state: store.source_state(&uid).await,
         has_service_account: children
             .service_accounts
             .get(&ObjectRef::new(&child).within(&namespace))
             .is_some(),
         cron_job: children.cron_jobs.get(&ObjectRef::new(&child).within(&namespace)),
-        runs_in_flight: all_jobs.iter().filter(|job| job_end(job).is_none()).count(),
+        runs_in_flight: all_jobs.iter().filter(|job| has_pod(job)).count(),
         jobs: all_jobs
             .iter()
             .filter(|job| job.namespace().as_deref() == Some(&namespace))
             .filter(|job| job.labels().get(names::SOURCE_LABEL) == Some(&name))
+            .filter(|job| belongs_to(job, &uid, &child))
             .map(|job| job_state(job))
             .collect(),
     }
+}
+
+/// Whether the object's controller is the one with this uid.
+pub(crate) fn is_controlled_by<K: Resource>(object: &K, uid: &str) -> bool {
+    let owners = object.meta().owner_references.as_ref().into_iter().flatten();
+    owners.filter(|owner| owner.controller == Some(true)).any(|owner| owner.uid == uid)
+}
+
+/// A Job belongs to a source by itself, or through the source's CronJob.
+fn belongs_to(job: &Job, uid: &str, cron_job: &str) -> bool {
+    let owners = job.metadata.owner_references.as_ref().into_iter().flatten();
+    owners.into_iter().any(|owner| owner.uid == uid || (owner.kind == "CronJob" && owner.name == cron_job))
+}
+
+fn has_pod(job: &Job) -> bool {
+    job_end(job).is_none() && job.status.as_ref().and_then(|status| status.active).unwrap_or_default() > 0
 }
 
 fn job_state(job: &Job) -> JobState {

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use vox_store::catalog::SourceState;
 use vox_store::catalog::gate::{allowed_from, retry_at};
 
+use super::lost::CACHE_LAG;
 use super::validate::ValidatedSource;
 
 /// How late a scheduled run may begin before it counts as missed: the CronJob controller, scheduling and image pulls.
@@ -75,7 +76,11 @@ pub(crate) fn due(source: &ValidatedSource, state: &SourceState, situation: Situ
         missed: None,
         look_again: look_again(source, state, now),
     };
-    if source.suspend || running {
+    // A run that asked and whose end is not known yet is one in flight, also when its Job is gone.
+    let unfinished = state.last.as_ref().is_some_and(|last| {
+        last.finished_at.is_none() && now < later(last.started_at, source.pace.run_limit)
+    });
+    if source.suspend || running || unfinished {
         return idle;
     }
     let wanted = wanted(source, state, situation, &idle, pending);
@@ -96,6 +101,8 @@ fn wanted(
     let now = situation.now;
     let last = state.last.as_ref();
     let missed = missed(source, state, situation);
+    // The same cause after another run is another cause: a plan that comes back is fetched again.
+    let after = last.map_or("nothing", |last| last.run.as_str());
     let start = |cause: String, request: Request| Due {
         run: Some(DueRun { cause }),
         request,
@@ -107,7 +114,7 @@ fn wanted(
         if until <= now { Ok(()) } else { Err(until) }
     };
     if let Some(request) = pending {
-        let cause = format!("request {request}");
+        let cause = format!("request {request} after {after}");
         return match granted(&cause) {
             Ok(()) => start(cause, Request::Granted),
             Err(until) => Due { request: Request::TooSoon(until), missed, ..idle_at(idle) },
@@ -115,7 +122,7 @@ fn wanted(
     }
     let new_plan = last.is_none_or(|last| last.plan_digest != source.plan_digest);
     if new_plan {
-        let cause = format!("plan {}", source.plan_digest);
+        let cause = format!("plan {} after {after}", source.plan_digest);
         if granted(&cause).is_ok() {
             return start(cause, Request::None);
         }
@@ -170,7 +177,11 @@ fn look_again(source: &ValidatedSource, state: &SourceState, now: Timestamp) -> 
     let retry = state.last.as_ref().and_then(|last| retry_at(last, &source.pace));
     let scheduled = source.schedule.next(now).and_then(|time| time.checked_add(GRACE).ok());
     let running = state.last.as_ref().filter(|last| last.finished_at.is_none());
-    let lost = running.map(|last| later(last.started_at, source.pace.run_limit));
+    // Whether it is lost shows when the cache must know its Job, and at the latest when its time is over.
+    let lost = running.and_then(|last| {
+        let times = [last.started_at + CACHE_LAG, later(last.started_at, source.pace.run_limit)];
+        times.into_iter().find(|time| *time > now)
+    });
     let soonest = [stale, retry.filter(|_| !source.suspend), scheduled.filter(|_| !source.suspend), lost]
         .into_iter()
         .flatten()

@@ -7,7 +7,7 @@ use vox_store::catalog::SourceState;
 use super::dereference::{JobEnd, JobState};
 
 /// A run whose Job the cache does not show may only be new to the cache.
-const CACHE_LAG: SignedDuration = SignedDuration::from_secs(60);
+pub(crate) const CACHE_LAG: SignedDuration = SignedDuration::from_secs(60);
 
 /// A run to record as lost.
 #[derive(Debug, PartialEq, Eq)]

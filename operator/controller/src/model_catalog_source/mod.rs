@@ -124,6 +124,8 @@ fn failed(
 }
 
 async fn pass(source: &ModelCatalogSource, context: &Context) -> Result<Action, Error> {
+    // Children that are not known yet must not be taken for children that are not there.
+    context.children.known().await;
     let now = Timestamp::now();
     let before = source.status.clone().unwrap_or_default();
     let mut live = dereference::dereference(source, &context.shared.store, &context.children).await;
@@ -219,6 +221,7 @@ async fn apply_children(
 ) -> Result<Option<String>, Error> {
     let Some(reference) = source.controller_owner_ref(&()) else { return Ok(None) };
     let namespace = source.namespace().unwrap_or_default();
+    let uid = reference.uid.clone();
     let owner = Owner { namespace: namespace.clone(), name: source.name_any(), reference };
     let around = surroundings(&context.shared);
     let run = due.and_then(|due| due.run.as_ref());
@@ -227,7 +230,7 @@ async fn apply_children(
         cron_job: build::cron_job(&owner, valid, &around)?,
         job: run.map(|run| build::job(&owner, valid, &around, &run.cause)).transpose()?,
     };
-    match Box::pin(apply::apply(&context.shared.client, &namespace, desired, live)).await {
+    match Box::pin(apply::apply(&context.shared.client, &namespace, &uid, desired, live)).await {
         Ok(()) => Ok(None),
         Err(error) => error.refusal().map_or_else(|| Err(Error::Apply(error)), |refusal| Ok(Some(refusal))),
     }

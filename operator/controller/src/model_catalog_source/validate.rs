@@ -154,15 +154,10 @@ fn endpoint(spec: &ModelCatalogSourceSpec, provider: &Option<ProviderType>) -> R
     if usable { Ok(text.trim_end_matches('/').to_owned()) } else { Err(refused()) }
 }
 
-/// A provider without a name is known by its host (row 66), with the port where it is not the scheme's own.
+/// A provider without a name is known by its host (row 66).
 fn named(provider: Option<ProviderType>, endpoint: &str) -> Result<ProviderType, Problem> {
-    if let Some(provider) = provider {
-        return Ok(provider);
-    }
-    let refused = || Problem::Endpoint(endpoint.to_owned());
-    let url = Url::parse(endpoint).map_err(|_| refused())?;
-    let host = url.host_str().ok_or_else(refused)?.to_ascii_lowercase();
-    Ok(ProviderType::Custom(url.port().map_or(host.clone(), |port| format!("{host}:{port}"))))
+    let of_host = || Url::parse(endpoint).ok().and_then(|url| ProviderType::of_base_url(&url));
+    provider.or_else(of_host).ok_or_else(|| Problem::Endpoint(endpoint.to_owned()))
 }
 
 fn duration(
@@ -232,8 +227,18 @@ mod tests {
     fn a_custom_provider_is_known_by_its_host() {
         let spec = serde_json::json!({ "provider": { "openAICompatible": {} }, "endpoint": "https://LLM.example.com:8443/v1/" });
         let valid = validate(&source(spec)).unwrap();
-        assert_eq!(valid.target.provider.to_string(), "llm.example.com:8443");
+        assert_eq!(valid.target.provider.to_string(), "llm.example.com");
         assert_eq!(valid.target.endpoint, "https://LLM.example.com:8443/v1");
+    }
+
+    #[test]
+    fn a_host_that_is_called_like_a_provider_stays_a_host_on_every_wire() {
+        let spec =
+            serde_json::json!({ "provider": { "openAICompatible": {} }, "endpoint": "http://vllm/v1" });
+        let provider = validate(&source(spec)).unwrap().target.provider;
+        let wire: ProviderType = serde_json::from_str(&serde_json::to_string(&provider).unwrap()).unwrap();
+        assert_eq!(wire, provider);
+        assert_eq!(provider.to_string(), "vllm:80");
     }
 
     #[test]

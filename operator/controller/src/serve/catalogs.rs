@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, JsonRejection};
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, FromRequest as _, FromRequestParts, Path, Query, Request, State};
 use axum::routing::{post, put};
 use axum::{Json, Router};
 use http::StatusCode;
@@ -12,6 +14,7 @@ use http::request::Parts;
 use jiff::Timestamp;
 use kube::{Api, ResourceExt as _};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use vox_contracts::discovery::{CatalogUpload, DiscoveryPlan, FetchOutcome, FetchReport, UploadReceipt};
 use vox_contracts::entry::CatalogSourceRef;
 use vox_crds::ModelCatalogSource;
@@ -21,15 +24,18 @@ use super::auth::Authenticator;
 use super::problem::Problem;
 use crate::control_plane::Shared;
 use crate::model_catalog_source::validate::{ValidatedSource, validate};
-use crate::names::{ACCEPT_ANNOTATION, service_account_user};
+use crate::names::{ACCEPT_ANNOTATION, is_object_name, service_account_user};
 
 /// The largest upload: several times ten thousand models.
-const LARGEST_UPLOAD: usize = 64 << 20;
+const LARGEST_UPLOAD: usize = 32 << 20;
+/// Uploads that are read and published at the same time; each may take several times its size in memory.
+const UPLOADS_AT_ONCE: usize = 2;
 
 #[derive(Clone)]
 struct Calls {
     shared: Shared,
     authenticator: Authenticator,
+    uploads: Arc<Semaphore>,
 }
 
 pub(super) fn routes(shared: Shared) -> Router {
@@ -39,7 +45,7 @@ pub(super) fn routes(shared: Shared) -> Router {
         .route("/v1/catalogs/{namespace}/{name}", put(upload))
         .route("/v1/catalogs/{namespace}/{name}/attempts", post(report))
         .layer(DefaultBodyLimit::max(LARGEST_UPLOAD))
-        .with_state(Calls { shared, authenticator })
+        .with_state(Calls { shared, authenticator, uploads: Arc::new(Semaphore::new(UPLOADS_AT_ONCE)) })
 }
 
 #[derive(Deserialize)]
@@ -65,8 +71,12 @@ impl FromRequestParts<Calls> for Caller {
             Path::<CatalogSourceRef>::from_request_parts(parts, calls).await.map_err(|error| bad(&error))?;
         let Query(RunQuery { run }) =
             Query::<RunQuery>::from_request_parts(parts, calls).await.map_err(|error| bad(&error))?;
-        if run.is_empty() || run.len() > 253 {
-            return Err(bad(&"run must be the name of the Job"));
+        for (what, name) in
+            [("the namespace", &source.namespace), ("the source", &source.name), ("run", &run)]
+        {
+            if !is_object_name(name) {
+                return Err(bad(&format!("{what} is no name of a Kubernetes object")));
+            }
         }
         let user = calls.authenticator.user(&parts.headers).await.inspect_err(|_| {
             calls.shared.metrics.call_refused("token");
@@ -138,8 +148,11 @@ async fn plan(State(calls): State<Calls>, caller: Caller) -> Result<Json<Discove
 async fn upload(
     State(calls): State<Calls>,
     caller: Caller,
-    body: Result<Bytes, BytesRejection>,
+    body: Request,
 ) -> Result<Json<UploadReceipt>, Problem> {
+    // Before the body is read: what waits here waits in the network and not in memory.
+    let _turn = calls.uploads.acquire().await;
+    let body = Bytes::from_request(body, &calls).await;
     let mut upload = readable(&body.map_err(|error| unreadable(error.status(), error.body_text()))?)?;
     let validated = caller.validated()?;
     current(&validated, &upload.plan_digest)?;
@@ -203,7 +216,8 @@ fn unreadable(status: StatusCode, text: String) -> Problem {
 /// Reads an upload. A NUL is JSON, but no text that Postgres takes; no Job of ours sends one.
 fn readable(body: &[u8]) -> Result<CatalogUpload, Problem> {
     const NUL: &[u8] = br"\u0000";
-    if body.windows(NUL.len()).any(|window| window == NUL) {
+    let escaped = |at: usize| body[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
+    if body.windows(NUL.len()).enumerate().any(|(at, window)| window == NUL && !escaped(at)) {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "BadCatalog", "a catalog holds no NUL characters"));
     }
     serde_json::from_slice(body).map_err(|error| {

@@ -122,6 +122,9 @@ impl Store {
     }
 }
 
+/// A provider that asks to be left alone for longer than a day is asked again after a day.
+const LONGEST_RETRY_AFTER_MS: i64 = 24 * 60 * 60 * 1000;
+
 /// What the source's row says about the published catalog.
 pub(super) struct Known {
     pub(super) plan_digest: Option<String>,
@@ -139,6 +142,16 @@ pub(super) async fn register(tx: &mut PgConnection, source: &SourceIdentity) -> 
     .bind(&source.source.namespace)
     .bind(&source.source.name)
     .bind(source.provider.to_string())
+    .execute(&mut *tx)
+    .await?;
+    // Of two objects of one name, the older is gone.
+    sqlx::query(
+        "UPDATE catalog_source SET retired_at = now()
+         WHERE namespace = $2 AND name = $3 AND source_uid <> $1 AND retired_at IS NULL",
+    )
+    .bind(&source.uid)
+    .bind(&source.source.namespace)
+    .bind(&source.source.name)
     .execute(tx)
     .await?;
     Ok(())
@@ -223,7 +236,7 @@ pub(super) async fn finish_failed(
         "UPDATE catalog_attempt SET finished_at = $4, outcome = $5, message = $6, retry_after_ms = $7, failures = 1 + COALESCE(
              (SELECT failures FROM catalog_attempt WHERE source_uid = $1 AND run <> $2 AND finished_at IS NOT NULL
               ORDER BY started_at DESC LIMIT 1), 0)
-         WHERE source_uid = $1 AND run = $2 AND plan_digest = $3",
+         WHERE source_uid = $1 AND run = $2 AND plan_digest = $3 AND finished_at IS NULL",
     )
     .bind(uid)
     .bind(&run.run)
@@ -232,7 +245,7 @@ pub(super) async fn finish_failed(
     .bind(failure.class.as_str())
     // Postgres takes no NUL in a text, and a provider's words may hold anything.
     .bind(failure.message.replace('\0', "\u{fffd}"))
-    .bind(failure.retry_after_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)))
+    .bind(failure.retry_after_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX).min(LONGEST_RETRY_AFTER_MS)))
     .execute(tx)
     .await?;
     found(done.rows_affected(), run)
