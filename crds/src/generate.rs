@@ -44,11 +44,26 @@ pub fn files() -> Result<Vec<(PathBuf, String)>, Error> {
 /// When it cannot be serialised.
 pub fn crd() -> Result<Value, Error> {
     let mut crd = serde_json::to_value(ModelCatalogSource::crd())?;
+    without_null(&mut crd);
     if let Some(status) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status") {
         // A new object has not been observed yet, and says so; the derive has no attribute for this.
         status["default"] = json!({ "observedGeneration": -1 });
     }
     Ok(crd)
+}
+
+/// The derive lists null among the values of an optional enum, and the API server would offer it to users as "null".
+fn without_null(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            if let Some(values) = object.get_mut("enum").and_then(Value::as_array_mut) {
+                values.retain(|value| !value.is_null());
+            }
+            object.values_mut().for_each(without_null);
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_null),
+        _ => {}
+    }
 }
 
 fn yaml(value: &Value) -> Result<String, Error> {

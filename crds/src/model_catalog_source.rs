@@ -68,8 +68,8 @@ pub struct ModelCatalogSourceSpec {
     /// openAICompatible without a name or with the name of a server that has no public address).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
-    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != '' && !self.contains('@')")
-        .message("must be an http or https URL with a host and without a user name or password, such as https://openrouter.ai/api/v1"))]
+    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != '' && !self.contains('@') && !self.contains('?') && !self.contains('#')")
+        .message("must be an http or https URL with a host and without a user name, password or query, such as https://openrouter.ai/api/v1"))]
     pub endpoint: Option<String>,
 
     /// The key of a Secret in this namespace that holds the provider's API key. It is mounted into the discovery Job; the

@@ -147,7 +147,10 @@ fn endpoint(spec: &ModelCatalogSourceSpec, provider: &Option<ProviderType>) -> R
     };
     let refused = || Problem::Endpoint(text.to_owned());
     let url = Url::parse(text).map_err(|_| refused())?;
-    let usable = matches!(url.scheme(), "http" | "https")
+    // A key in a query would stand in the status for all to read.
+    let bare = url.query().is_none() && url.fragment().is_none();
+    let usable = bare
+        && matches!(url.scheme(), "http" | "https")
         && url.has_host()
         && url.username().is_empty()
         && url.password().is_none();
