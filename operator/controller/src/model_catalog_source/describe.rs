@@ -231,19 +231,18 @@ pub(crate) fn changes(before: &ModelCatalogSourceStatus, after: &ModelCatalogSou
             );
         }
     }
-    for (kind, bad) in [(types::READY, "False"), (types::FRESH, "False"), (types::STALLED, "True")] {
+    // What stalls a source is told by Ready, with the same reason.
+    for kind in [types::READY, types::FRESH] {
         let (old, new) = (condition(before, kind), condition(after, kind));
         let Some(new) = new else { continue };
         let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
         // A new source is not fresh and no news.
         let unremarkable = new.reason == reasons::NEVER_FETCHED || new.reason == reasons::SUSPENDED;
-        // An invalid spec is told once, by Ready.
-        let told_already = kind == types::STALLED;
-        if same || unremarkable || told_already {
+        if same || unremarkable {
             continue;
         }
-        let recovered = old.is_some_and(|old| old.status == bad && old.reason != reasons::NEVER_FETCHED);
-        if new.status == bad {
+        let recovered = old.is_some_and(|old| old.status == "False" && old.reason != reasons::NEVER_FETCHED);
+        if new.status == "False" {
             tell(true, &new.reason, new.message.clone());
         } else if recovered && new.status == "True" {
             tell(false, &new.reason, new.message.clone());
