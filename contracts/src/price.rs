@@ -21,6 +21,12 @@ pub struct UsdPerMTok(Decimal);
 pub struct Usd(#[serde(with = "rust_decimal::serde::str")] Decimal);
 
 impl Usd {
+    /// The decimal, in USD.
+    #[must_use]
+    pub const fn as_decimal(self) -> Decimal {
+        self.0
+    }
+
     /// Reads an amount that a vendor writes as text. `None` for `-1` ("depends") and for what is no amount.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {

@@ -29,6 +29,7 @@ const PLAN: &[(&str, Allowed)] = &[
     ("vox-contracts", Allowed { normal: &[], tests: &[] }),
     ("vox-codegen", Allowed { normal: &[], tests: &[] }),
     ("vox-crds", Allowed { normal: &["vox-contracts"], tests: &[] }),
+    ("vox-routing", Allowed { normal: &["vox-contracts"], tests: &[] }),
     ("vox-catalog", Allowed { normal: &["vox-contracts"], tests: &["vox-wire"] }),
     ("vox-store", Allowed { normal: &["vox-contracts"], tests: &[] }),
     (

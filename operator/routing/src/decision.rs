@@ -1,0 +1,143 @@
+//! What was decided, and why the others were not.
+
+use vox_contracts::{ModelTier, TaskCategory};
+
+use crate::cost::Cost;
+use crate::request::Unavailable;
+
+/// Who serves a request, and who does when that fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The kind of work it was decided for.
+    pub category: TaskCategory,
+    /// 1 to 10, after all rules.
+    pub complexity: u8,
+    /// Candidates in the order they are tried, best first, at most the route's attempts; never empty.
+    pub picks: Vec<Pick>,
+    /// Bound on all tries together.
+    pub total_timeout_ms: u64,
+}
+
+/// One candidate that serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pick {
+    /// Its place in [`crate::PolicySnapshot::deployments`].
+    pub deployment: usize,
+    /// 0 to 1,000,000.
+    pub score: u32,
+    /// What the request costs there at worst; absent when a price is unknown.
+    pub worst_case: Option<Cost>,
+}
+
+/// Why nobody serves a request. Each has an error page.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The name is no alias, deployment or model of the policy.
+    #[error(
+        "model {name:?} is not known here: use vox/auto, vox/<category>, an alias of the policy, or an id of GET /v1/models"
+    )]
+    UnknownModel {
+        /// What the client wrote.
+        name: String,
+    },
+    /// The day's budget is spent.
+    #[error("the day's budget of policy {policy:?} is spent; it begins anew at 00:00 UTC")]
+    BudgetSpent {
+        /// Whose.
+        policy: String,
+    },
+    /// Candidates are there, and each costs more than the request may.
+    #[error(
+        "no model may serve this request for at most USD {limit}: the cheapest candidate costs up to USD {cheapest}"
+    )]
+    TooDear {
+        /// What the request may cost.
+        limit: Cost,
+        /// What the cheapest candidate costs at worst.
+        cheapest: Cost,
+    },
+    /// Every candidate was stopped by a filter.
+    #[error("no model is left for category {category}: {summary}")]
+    NoCandidate {
+        /// The kind of work.
+        category: TaskCategory,
+        /// Filters with counts, most frequent first: `12 ContextTooSmall, 3 CircuitOpen`.
+        summary: String,
+    },
+}
+
+impl Refusal {
+    /// Its code in the client's error body and in the error pages.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownModel { .. } => "unknown_model",
+            Self::BudgetSpent { .. } => "budget_spent",
+            Self::TooDear { .. } => "too_dear",
+            Self::NoCandidate { .. } => "no_candidate",
+        }
+    }
+}
+
+/// What stopped a candidate, and by how much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filter {
+    /// The policy's lists do not allow it.
+    NotAllowed {
+        /// Which list.
+        by: &'static str,
+    },
+    /// Not the model that was asked for.
+    NotAsked,
+    /// It makes something else: vectors, images, orders.
+    WrongOutput,
+    /// It lacks a capability, or nobody knows that it has it.
+    LacksCapability {
+        /// Which.
+        capability: &'static str,
+    },
+    /// It lacks a required strength.
+    LacksStrength {
+        /// Which.
+        strength: vox_contracts::StrengthTag,
+    },
+    /// Below the floor or above the ceiling.
+    TierOutOfRange {
+        /// Its own.
+        tier: ModelTier,
+        /// The lowest allowed.
+        floor: ModelTier,
+        /// The highest allowed.
+        ceiling: ModelTier,
+    },
+    /// Input and answer do not fit.
+    ContextTooSmall {
+        /// What is needed.
+        needed_tokens: u64,
+        /// What it has; absent when unknown.
+        has_tokens: Option<u64>,
+    },
+    /// Its price is unknown, and money is limited.
+    PriceUnknown,
+    /// Its worst case is above what the request may cost.
+    TooDear {
+        /// Its worst case.
+        worst_case: Cost,
+        /// What the request may cost.
+        limit: Cost,
+    },
+    /// Its known latency is above the route's.
+    TooSlow {
+        /// Its median.
+        p50_ms: u64,
+        /// The route's limit.
+        limit_ms: u64,
+    },
+    /// It abstained in this category not long ago.
+    Penalised {
+        /// Until when, in milliseconds since 1970 UTC.
+        until_unix_ms: u64,
+    },
+    /// It cannot be called now.
+    Unavailable(Unavailable),
+}

@@ -1,0 +1,257 @@
+//! A routing policy as the decision reads it: resolved, checked, without anything of Kubernetes.
+
+use serde::{Deserialize, Serialize};
+use vox_contracts::generated::routing::WEIGHTS;
+use vox_contracts::{ModelTier, ProviderType, StrengthTag, TaskCategory};
+
+use crate::cost::Cost;
+
+/// One `RoutingPolicy`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Policy {
+    /// Its name.
+    pub name: String,
+    /// `metadata.generation`: what decisions name as the policy's version.
+    pub generation: i64,
+    /// Whether it serves pods of its namespace that name no policy.
+    #[serde(default)]
+    pub default: bool,
+    /// What counts how much.
+    #[serde(default)]
+    pub weights: Weights,
+    /// What may be spent.
+    #[serde(default)]
+    pub budget: Budget,
+    /// Which providers and models may serve at all.
+    #[serde(default)]
+    pub allow: Allow,
+    /// What single categories need; a category without a route takes the contract's figures.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// Names that workloads may use as a model.
+    #[serde(default)]
+    pub aliases: Vec<Alias>,
+    /// What must hold before a new generation serves.
+    #[serde(default)]
+    pub tests: Vec<PolicyTest>,
+}
+
+/// Weights of the criteria, per mille. Only their ratio counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Weights {
+    /// Cheap for the task.
+    pub efficiency: u32,
+    /// Strong at what the task needs.
+    pub precision: u32,
+    /// Quick.
+    pub latency: u32,
+    /// Reachable.
+    pub availability: u32,
+    /// Good at many things.
+    pub balance: u32,
+    /// Small enough for small machines.
+    pub mobile: u32,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self {
+            efficiency: WEIGHTS.efficiency,
+            precision: WEIGHTS.precision,
+            latency: WEIGHTS.latency,
+            availability: WEIGHTS.availability,
+            balance: WEIGHTS.balance,
+            mobile: WEIGHTS.mobile,
+        }
+    }
+}
+
+/// What may be spent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Budget {
+    /// At most so much for one request, at its worst case: the estimated input and the longest answer asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_request: Option<Cost>,
+    /// At most so much on one day (UTC), by all workloads of the policy together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_day: Option<Cost>,
+    /// From this share of the day's budget on, a tier lower is preferred; per mille.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descend_at_per_mille: Option<u32>,
+    /// What happens when the day's budget is spent.
+    #[serde(default)]
+    pub when_spent: WhenSpent,
+}
+
+impl Budget {
+    /// Whether an unknown price can be admitted: not where money is limited.
+    #[must_use]
+    pub fn limits_money(&self) -> bool {
+        self.per_request.is_some() || self.per_day.is_some()
+    }
+}
+
+/// What happens when the day's budget is spent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WhenSpent {
+    /// Requests are refused until midnight UTC.
+    #[default]
+    Refuse,
+    /// Only models with a known price of zero serve.
+    FreeOnly,
+}
+
+/// Which providers and models may serve. An empty list allows all; what is denied is never allowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Allow {
+    /// Only these providers.
+    pub providers: Vec<ProviderType>,
+    /// Only models whose deployment id matches one of these patterns (`*` stands for any run of characters).
+    pub models: Vec<String>,
+    /// Never these.
+    pub deny_models: Vec<String>,
+    /// Only deployments with all these tags (`residency=eu`, `retention=none`).
+    pub tags: Vec<String>,
+}
+
+/// What one category needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Route {
+    /// Which.
+    pub category: TaskCategory,
+    /// A model without all of these never serves it.
+    #[serde(default)]
+    pub require: Require,
+    /// What is preferred among those that may.
+    #[serde(default)]
+    pub prefer: Prefer,
+    /// A model whose known latency (p50) is longer never serves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_latency_ms: Option<u64>,
+    /// What happens when the best one fails.
+    #[serde(default)]
+    pub fall_back: FallBack,
+}
+
+/// What a model must have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Require {
+    /// All of these strengths.
+    pub strengths: Vec<StrengthTag>,
+    /// At least this context. Default: the contract's floor for the category.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_context_tokens: Option<u64>,
+    /// At least this tier. Default: the contract's floor for the category.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier_floor: Option<ModelTier>,
+    /// At most this tier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier_ceiling: Option<ModelTier>,
+    /// All of these, whether the request uses them or not.
+    pub capabilities: Vec<Capability>,
+}
+
+/// What a model's API can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Capability {
+    /// Tool calls.
+    Tools,
+    /// Reads images.
+    Vision,
+    /// JSON that follows a given schema.
+    JsonSchema,
+    /// Streamed answers.
+    Streaming,
+}
+
+/// What is preferred.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Prefer {
+    /// Models on hardware of one's own come before all others.
+    pub local: bool,
+    /// This family comes before others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// This tier instead of the contract's for the category.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<ModelTier>,
+}
+
+/// What happens when the best model fails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FallBack {
+    /// Tries in all, the first one included.
+    pub max_attempts: u32,
+    /// Bound on all tries together, in milliseconds.
+    pub total_timeout_ms: u64,
+}
+
+impl Default for FallBack {
+    fn default() -> Self {
+        Self { max_attempts: 3, total_timeout_ms: 120_000 }
+    }
+}
+
+/// A name that workloads may use as a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Alias {
+    /// The name.
+    pub name: String,
+    /// Always this category.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<TaskCategory>,
+    /// Always this model (a deployment id).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The cheapest that may.
+    #[serde(default)]
+    pub force_cost: bool,
+}
+
+/// What must hold before a new generation serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolicyTest {
+    /// Its name.
+    pub name: String,
+    /// The category that is asked for.
+    pub category: TaskCategory,
+    /// With this complexity. Default: the contract's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complexity: Option<u8>,
+    /// What the pick and each fall-back must be.
+    pub expect: Expect,
+}
+
+/// What a pick and each of its fall-backs must be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Expect {
+    /// At most this tier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier_at_most: Option<ModelTier>,
+    /// At least this tier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier_at_least: Option<ModelTier>,
+    /// One of these providers.
+    pub providers: Vec<ProviderType>,
+    /// None of these providers.
+    pub not_providers: Vec<ProviderType>,
+    /// The pick itself is this deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// At least so many candidates, so that one failure is not an outage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidates_at_least: Option<u32>,
+}

@@ -1,0 +1,207 @@
+//! What a sidecar decides from: everything it may serve, in one immutable, versioned, digest-checked document.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use vox_contracts::entry::{CatalogSourceRef, ModelCatalogEntry};
+use vox_contracts::generated::providers::{AuthStyle, ChatRouteBackend};
+use vox_contracts::{ProviderType, TaskCategory};
+
+use crate::policy::Policy;
+
+/// The form of the document. A reader refuses another one.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// All policies of one namespace with all that they may pick.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Snapshot {
+    /// Always [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Whose it is.
+    pub namespace: String,
+    /// Counts upwards; a sidecar never goes back.
+    pub version: u64,
+    /// `sha256:…` over the document without this field and without `version`: equal when nothing that decides changed.
+    pub digest: String,
+    /// The policies, ascending by name.
+    pub policies: Vec<PolicySnapshot>,
+}
+
+/// One policy with all that it may pick.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolicySnapshot {
+    /// What decides.
+    pub policy: Policy,
+    /// Where requests go.
+    pub upstreams: Vec<Upstream>,
+    /// What can be picked, ascending by id; no two have one id.
+    pub deployments: Vec<Deployment>,
+}
+
+/// A server that answers requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Upstream {
+    /// Its name inside the policy: the source's, or the provider's for models of the bootstrap catalog.
+    pub name: String,
+    /// Who runs it.
+    pub provider: ProviderType,
+    /// Its API's base URL, without a trailing slash.
+    pub base_url: String,
+    /// How it is spoken to.
+    pub route: ChatRouteBackend,
+    /// How a key is shown to it.
+    pub auth: AuthStyle,
+    /// The file, relative to the sidecar's key folder, that holds its key; absent where none is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+    /// Headers that the provider's contract asks for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Whether it runs on hardware of one's own.
+    #[serde(default)]
+    pub local: bool,
+}
+
+/// One model at one upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Deployment {
+    /// `<upstream>/<model id>`: what people write and answers name.
+    pub id: String,
+    /// Its upstream, by name.
+    pub upstream: String,
+    /// The source that discovered it; absent for one of the bootstrap catalog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<CatalogSourceRef>,
+    /// What is known of it, with overrides applied.
+    pub entry: ModelCatalogEntry,
+    /// Which layer set a field, by the field's name, where it is not the layer of the entry itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub layers: BTreeMap<String, Layer>,
+    /// `key=value` tags of the source (residency, retention), ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// What happened here, for each category that has been seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+    /// Categories that it is kept from, until when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub penalties: Vec<Penalty>,
+}
+
+/// The layers of what is known of a model, lowest first; a higher one overrides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Layer {
+    /// The compiled-in catalog.
+    Bootstrap,
+    /// A source's catalog.
+    Discovered,
+    /// What was billed and measured here.
+    Observed,
+    /// Rules and tables of the contracts.
+    Contract,
+    /// A `RoutingPolicy`.
+    Policy,
+}
+
+/// What happened in one category, over the scoreboard's window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Evidence {
+    /// In which category.
+    pub category: TaskCategory,
+    /// Finished calls.
+    pub calls: u64,
+    /// Successes among them, per mille.
+    pub success_per_mille: u32,
+    /// Quality, per mille; absent when nobody and nothing judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality_per_mille: Option<u32>,
+    /// Median of the whole call, in milliseconds.
+    pub p50_ms: u64,
+}
+
+/// A model that abstained, or failed a policy's promise, in one category.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Penalty {
+    /// In which category.
+    pub category: TaskCategory,
+    /// Until when, in milliseconds since 1970 UTC.
+    pub until_unix_ms: u64,
+}
+
+/// Why a snapshot is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// Not the document.
+    #[error("failed to read the snapshot: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// A newer or older form.
+    #[error(
+        "failed to read the snapshot: its form is version {found}, this program reads {SCHEMA_VERSION}; bring operator and sidecar to one version"
+    )]
+    Form {
+        /// What it says.
+        found: u32,
+    },
+    /// Damaged, or changed by someone.
+    #[error("failed to read the snapshot: its digest does not match its content")]
+    Digest,
+}
+
+impl Snapshot {
+    /// A document with its digest.
+    ///
+    /// # Errors
+    /// Passes on a serialisation failure, which no value of this type can cause today.
+    pub fn seal(
+        namespace: String,
+        version: u64,
+        policies: Vec<PolicySnapshot>,
+    ) -> Result<Self, SnapshotError> {
+        let digest = digest(&namespace, &policies)?;
+        Ok(Self { schema_version: SCHEMA_VERSION, namespace, version, digest, policies })
+    }
+
+    /// Reads a document and checks it.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when it is malformed, of another form, or does not match its digest.
+    pub fn read(json: &[u8]) -> Result<Self, SnapshotError> {
+        /// Read first, so that another form is told from a damaged document.
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Form {
+            schema_version: u32,
+        }
+        let Form { schema_version } = serde_json::from_slice(json)?;
+        if schema_version != SCHEMA_VERSION {
+            return Err(SnapshotError::Form { found: schema_version });
+        }
+        let snapshot: Self = serde_json::from_slice(json)?;
+        if digest(&snapshot.namespace, &snapshot.policies)? != snapshot.digest {
+            return Err(SnapshotError::Digest);
+        }
+        Ok(snapshot)
+    }
+
+    /// The document's bytes.
+    ///
+    /// # Errors
+    /// Passes on a serialisation failure, which no value of this type can cause today.
+    pub fn write(&self) -> Result<Vec<u8>, SnapshotError> {
+        Ok(serde_json::to_vec(self)?)
+    }
+}
+
+fn digest(namespace: &str, policies: &[PolicySnapshot]) -> Result<String, serde_json::Error> {
+    let mut hash = Sha256::new();
+    hash.update(serde_json::to_vec(&(SCHEMA_VERSION, namespace, policies))?);
+    Ok(format!("sha256:{}", hex::encode(hash.finalize())))
+}
