@@ -162,7 +162,7 @@ fn remedy(cause: Cause, source: &ModelCatalogSource) -> String {
                 "the first run of {of} has not ended: kubectl get jobs,pods -n {namespace} -l vox.dev/source={name}"
             )
         }
-        Cause::Late => format!("vox discover {of} asks its provider now"),
+        Cause::Late => format!("vox discover --source {of} asks its provider now"),
     }
 }
 
@@ -264,7 +264,7 @@ mod tests {
             ),
             ("TimedOut", format!("the provider of shop/hub fails: {describe} says how")),
             ("StoreUnavailable", "shop/hub waits for the operator's database".to_owned()),
-            ("Published", "vox discover shop/hub asks its provider now".to_owned()),
+            ("Published", "vox discover --source shop/hub asks its provider now".to_owned()),
         ] {
             let line = line(&[stale_one("hub", reason)]);
             assert!(line.ends_with(&format!("; {expected}")), "{reason}: {line}");
