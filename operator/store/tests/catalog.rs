@@ -5,7 +5,7 @@
 
 mod support;
 
-use support::{LIMITS, PACE, at, entry, models, publish, run, source, store, upload};
+use support::{LIMITS, PACE, at, connection, entry, models, publish, run, source, store, upload};
 use vox_contracts::discovery::{FailureClass, FetchFailure, FetchOutcome, Permission};
 use vox_store::catalog::{PublishLimits, SourceIdentity};
 use vox_store::{Error, Store};
@@ -126,6 +126,61 @@ async fn an_upload_for_a_run_that_never_asked_is_superseded_and_writes_nothing()
         store.publish(&source(), &run("x", "p"), &upload(models(3), "p"), &LIMITS, at(0)).await.unwrap_err();
     assert!(matches!(refused, Error::Superseded { .. }));
     assert_eq!(store.catalog(&source().source).await.unwrap(), None);
+}
+
+/// Begins `old`, gives it up, and lets `new` publish three models.
+async fn overtaken(store: &Store) {
+    store.begin_attempt(&source(), &run("old", "p"), &PACE, at(0)).await.unwrap();
+    publish(store, "new", models(3), 301).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_late_upload_of_an_older_run_does_not_replace_the_newer_catalog() {
+    let Some(store) = store("outdated").await else { return };
+    overtaken(&store).await;
+    let late = upload(models(2), "p");
+    for second in [400, 401] {
+        let refused =
+            store.publish(&source(), &run("old", "p"), &late, &LIMITS, at(second)).await.unwrap_err();
+        assert!(matches!(refused, Error::Outdated { .. }), "{refused}");
+        assert!(!refused.is_unavailable(), "another try would be refused again");
+    }
+    assert_eq!(store.catalog(&source().source).await.unwrap().unwrap().entries, models(3));
+    let state = store.source_state("uid-1").await.unwrap();
+    assert_eq!(state.refreshed_at, Some(at(302)));
+    assert_eq!(state.finished.unwrap().run, "new", "the status tells of the newer run");
+    let recorded: (String, String) =
+        sqlx::query_as("SELECT outcome, message FROM catalog_attempt WHERE run = 'old'")
+            .fetch_one(&mut connection("outdated").await)
+            .await
+            .unwrap();
+    assert_eq!(recorded.0, "Outdated");
+    assert!(recorded.1.contains("began later"), "{}", recorded.1);
+}
+
+#[tokio::test]
+async fn a_late_304_to_an_older_run_does_not_make_the_newer_catalog_younger() {
+    let Some(store) = store("outdated_304").await else { return };
+    overtaken(&store).await;
+    let late = store
+        .finish_attempt(&source(), &run("old", "p"), &FetchOutcome::NotModified, at(900))
+        .await
+        .unwrap_err();
+    assert!(matches!(late, Error::Outdated { .. }), "{late}");
+    assert_eq!(store.source_state("uid-1").await.unwrap().refreshed_at, Some(at(302)));
+}
+
+#[tokio::test]
+async fn a_run_that_was_taken_for_lost_may_still_publish_when_nothing_newer_came() {
+    let Some(store) = store("outdated_not").await else { return };
+    store.begin_attempt(&source(), &run("old", "p"), &PACE, at(0)).await.unwrap();
+    store.begin_attempt(&source(), &run("new", "p"), &PACE, at(301)).await.unwrap();
+    let receipt =
+        store.publish(&source(), &run("old", "p"), &upload(models(2), "p"), &LIMITS, at(302)).await.unwrap();
+    assert_eq!(receipt.revision, 1);
+    let receipt =
+        store.publish(&source(), &run("new", "p"), &upload(models(3), "p"), &LIMITS, at(303)).await.unwrap();
+    assert_eq!(receipt.revision, 2);
 }
 
 #[tokio::test]

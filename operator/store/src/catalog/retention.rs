@@ -45,7 +45,6 @@ impl Store {
     }
 
     async fn forget_attempts(&self, uid: &str, before: Timestamp) -> Result<u64> {
-        const GOOD: [&str; 3] = [outcome::PUBLISHED, outcome::UNCHANGED, outcome::NOT_MODIFIED];
         // The outer condition on time is looked at again under the row's lock: a run that began anew meanwhile stays.
         let statement = "
             DELETE FROM catalog_attempt AS attempt USING (
@@ -64,7 +63,7 @@ impl Store {
             let done = sqlx::query(statement)
                 .bind(uid)
                 .bind(before.to_sqlx())
-                .bind(&GOOD[..])
+                .bind(&outcome::GOOD[..])
                 .bind(BATCH)
                 .execute(&self.pool)
                 .await?;

@@ -97,7 +97,6 @@ pub(crate) fn entry(n: usize, price: &str) -> ModelCatalogEntry {
 pub(crate) fn upload(entries: Vec<ModelCatalogEntry>, plan: &str) -> CatalogUpload {
     CatalogUpload {
         plan_digest: plan.to_owned(),
-        fetched_at: at(0),
         etag: Some("\"e1\"".to_owned()),
         entries,
         refusals: vec![],
