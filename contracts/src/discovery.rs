@@ -96,8 +96,6 @@ pub struct ModelFilter {
 pub struct CatalogUpload {
     /// From the plan that this answers.
     pub plan_digest: String,
-    /// When the provider answered.
-    pub fetched_at: Timestamp,
     /// The answer's ETag, if it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,

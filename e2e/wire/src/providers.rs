@@ -132,9 +132,8 @@ impl Fixtures {
         })
     }
 
-    /// One provider's facts, as many of them as the settings ask for.
-    #[must_use]
-    pub fn facts(&self, provider: Provider, settings: &Settings) -> Vec<Value> {
+    /// One provider's facts, as many of them as the settings ask for; one at a time, because they may be very many.
+    pub fn facts(&self, provider: Provider, settings: &Settings) -> impl Iterator<Item = Value> {
         let all = match provider {
             Provider::OpenRouter => &self.openrouter,
             Provider::Ollama => &self.ollama,
@@ -145,12 +144,7 @@ impl Fixtures {
         };
         let wanted = settings.models.unwrap_or(all.len());
         let kept = wanted * usize::from(settings.keep_per_cent.unwrap_or(100)) / 100;
-        all.iter()
-            .cycle()
-            .enumerate()
-            .take(kept)
-            .map(|(index, row)| numbered(row, index, all.len()))
-            .collect()
+        all.iter().cycle().enumerate().take(kept).map(|(index, row)| numbered(row, index, all.len()))
     }
 }
 
@@ -165,6 +159,12 @@ fn numbered(row: &Value, index: usize, len: usize) -> Value {
         }
     }
     row
+}
+
+/// An envelope with its rows, which `json!` would copy.
+pub(crate) fn with_rows(mut envelope: Value, key: &str, rows: Vec<Value>) -> Value {
+    envelope[key] = Value::Array(rows);
+    envelope
 }
 
 /// A price in decimal text, changed by so many per cent; `-1` and what is no decimal stay as they are.
@@ -208,7 +208,7 @@ impl Asked {
         let key = format!("{}?{} {fault:?}", self.path, self.page);
         let body = self.wire.rendered(self.provider, key, || {
             let facts = self.wire.fixtures().facts(self.provider, &settings);
-            let mut made: Vec<Value> = facts.iter().map(|fact| rows(fact, &settings)).collect();
+            let mut made: Vec<Value> = facts.map(|fact| rows(&fact, &settings)).collect();
             if let Some(fault) = &fault {
                 fault.change(&self.provider.shape(), &mut made);
             }
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn the_fixtures_have_the_promised_sizes() {
         let fixtures = Fixtures::load().unwrap();
-        let count = |provider| fixtures.facts(provider, &Settings::default()).len();
+        let count = |provider| fixtures.facts(provider, &Settings::default()).count();
         assert_eq!(count(Provider::OpenRouter), 312);
         assert_eq!(count(Provider::Ollama), 8);
     }
@@ -280,7 +280,7 @@ mod tests {
         let fixtures = Fixtures::load().unwrap();
         let settings = Settings { models: Some(1000), ..Settings::default() };
         let rows = fixtures.facts(Provider::OpenRouter, &settings);
-        let ids: std::collections::BTreeSet<_> = rows.iter().filter_map(|row| row["id"].as_str()).collect();
+        let ids: std::collections::BTreeSet<_> = rows.map(|row| row["id"].to_string()).collect();
         assert_eq!(ids.len(), 1000);
     }
 

@@ -82,13 +82,14 @@ impl Wire {
         Some(fault)
     }
 
-    /// A list made before with the same settings, or one made now.
+    /// A list made before with the same settings, or one made now. One at a time: while it is made, a long list takes
+    /// several times its size in memory.
     pub(crate) fn rendered(&self, provider: Provider, what: String, make: impl FnOnce() -> Bytes) -> Bytes {
-        if let Some(bytes) = lock(&self.0.rendered).get(&(provider, what.clone())) {
+        let mut rendered = lock(&self.0.rendered);
+        if let Some(bytes) = rendered.get(&(provider, what.clone())) {
             return bytes.clone();
         }
         let bytes = make();
-        let mut rendered = lock(&self.0.rendered);
         if rendered.len() < MAX_RENDERED {
             rendered.insert((provider, what), bytes.clone());
         }

@@ -75,6 +75,12 @@ struct Request<'a> {
     attempts: u32,
 }
 
+impl<'a> Request<'a> {
+    fn get(url: &'a Url, attempts: u32) -> Self {
+        Self { method: Method::GET, url, etag: None, json: None, attempts }
+    }
+}
+
 impl Http {
     /// A client for this target, whose time starts now.
     ///
@@ -118,11 +124,7 @@ impl Http {
         etag: Option<&str>,
         parse: impl Fn(&[u8]) -> Result<T, BodyError>,
     ) -> Result<Reply<T>, FetchFailure> {
-        self.send(
-            Request { method: Method::GET, url, etag, json: None, attempts: self.patience.attempts },
-            parse,
-        )
-        .await
+        self.send(Request { etag, ..Request::get(url, self.patience.attempts) }, parse).await
     }
 
     /// Fetches one of many details.
@@ -134,11 +136,7 @@ impl Http {
         url: &Url,
         parse: impl Fn(&[u8]) -> Result<T, BodyError>,
     ) -> Result<T, FetchFailure> {
-        self.detail(
-            Request { method: Method::GET, url, etag: None, json: None, attempts: DETAIL_ATTEMPTS },
-            parse,
-        )
-        .await
+        self.detail(Request::get(url, DETAIL_ATTEMPTS), parse).await
     }
 
     /// Asks for one of many details with a JSON body.
@@ -152,8 +150,8 @@ impl Http {
         parse: impl Fn(&[u8]) -> Result<T, BodyError>,
     ) -> Result<T, FetchFailure> {
         let json = Some(json.to_string());
-        self.detail(Request { method: Method::POST, url, etag: None, json, attempts: DETAIL_ATTEMPTS }, parse)
-            .await
+        let request = Request { method: Method::POST, json, ..Request::get(url, DETAIL_ATTEMPTS) };
+        self.detail(request, parse).await
     }
 
     /// The text without the credential.

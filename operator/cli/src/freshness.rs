@@ -4,13 +4,11 @@
 //! operator is away, must not read as fresh.
 
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 use vox_crds::ModelCatalogSource;
 use vox_crds::conditions::types;
 
 use crate::cluster::condition;
-use crate::relative::{ago, padded};
-use crate::table::printable;
+use crate::relative::ago;
 
 /// The state of a catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,32 +55,6 @@ impl Freshness {
     }
 }
 
-/// `openrouter: 312 models (fresh 02h ago) | hub: STALE (38h ago)`.
-pub(crate) fn summary(sources: &[ModelCatalogSource], now: Timestamp) -> String {
-    let name = |source: &ModelCatalogSource| {
-        let name = source.name_any();
-        let shared = sources.iter().filter(|other| other.name_any() == name).count() > 1;
-        let namespace = source.namespace().filter(|_| shared).map(|namespace| format!("{namespace}/"));
-        printable(&format!("{}{name}", namespace.unwrap_or_default()))
-    };
-    let part = |source: &ModelCatalogSource| {
-        let models = source
-            .status
-            .as_ref()
-            .and_then(|status| status.catalog.as_ref())
-            .map_or(0, |catalog| catalog.models);
-        let state = match Freshness::of(source, now) {
-            Freshness::Never => "NEVER FETCHED".to_owned(),
-            Freshness::Fresh(time) => {
-                format!("{models} models (fresh {} ago)", padded(now.duration_since(time)))
-            }
-            Freshness::Stale(time) => format!("STALE ({} ago)", padded(now.duration_since(time))),
-        };
-        format!("{}: {state}", name(source))
-    };
-    sources.iter().map(part).collect::<Vec<_>>().join(" | ")
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -119,28 +91,6 @@ pub(crate) mod tests {
 
     fn now() -> Timestamp {
         Timestamp::from_second(NOW).unwrap()
-    }
-
-    #[test]
-    fn the_summary_tells_models_and_ages_and_shouts_what_is_stale() {
-        let sources = [
-            source("openrouter", 312, Some(NOW - 7200), NOW + 3600),
-            source("ollama", 8, Some(NOW - 300), NOW + 3600),
-            source("hub", 90, Some(NOW - 38 * 3600), NOW - 3600),
-            source("new", 0, None, 0),
-        ];
-        assert_eq!(
-            summary(&sources, now()),
-            "openrouter: 312 models (fresh 02h ago) | ollama: 8 models (fresh 05m ago) | hub: STALE (38h ago) | new: NEVER FETCHED"
-        );
-    }
-
-    #[test]
-    fn two_sources_of_one_name_are_told_apart_by_namespace() {
-        let mut other = source("ollama", 8, Some(NOW), NOW + 1);
-        other.metadata.namespace = Some("lab".to_owned());
-        let text = summary(&[source("ollama", 8, Some(NOW), NOW + 1), other], now());
-        assert!(text.starts_with("shop/ollama: ") && text.contains("lab/ollama: "), "{text}");
     }
 
     #[test]

@@ -63,6 +63,17 @@ pub struct DatabaseSettings {
     pub database_connections: u32,
 }
 
+/// How long history is kept in the database.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct RetentionSettings {
+    /// For how many days to keep the record of a discovery run; a source's newest, and its newest good one, stay.
+    #[arg(long, env = "VOX_RETENTION_ATTEMPTS_DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
+    pub retention_attempts_days: u16,
+    /// For how many days to keep which models each revision of a catalog added, removed and repriced.
+    #[arg(long, env = "VOX_RETENTION_CHANGES_DAYS", default_value_t = 400, value_parser = clap::value_parser!(u16).range(1..))]
+    pub retention_changes_days: u16,
+}
+
 /// Settings of `run`.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct RunSettings {
@@ -87,6 +98,9 @@ pub struct RunSettings {
     /// Where the database is.
     #[command(flatten)]
     pub database: DatabaseSettings,
+    /// How long history is kept.
+    #[command(flatten)]
+    pub retention: RetentionSettings,
     /// Secret with the operator's certificate (`tls.crt`, `tls.key`) and its authority's (`ca.crt`).
     #[arg(long, env = "VOX_TLS_SECRET", default_value = "vox-operator-tls")]
     pub tls_secret: String,

@@ -96,7 +96,6 @@ async fn run(settings: &DiscoverSettings) -> anyhow::Result<Ended> {
         Ok(Fetched::Catalog(catalog)) => {
             let upload = CatalogUpload {
                 plan_digest: plan.plan_digest,
-                fetched_at: Timestamp::now(),
                 etag: catalog.etag,
                 entries: catalog.entries,
                 refusals: catalog.refusals,

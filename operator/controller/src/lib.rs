@@ -15,6 +15,7 @@ mod model_catalog_source;
 mod names;
 mod process;
 mod reference;
+mod retention;
 mod run;
 mod serve;
 mod tls;

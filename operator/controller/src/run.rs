@@ -16,7 +16,7 @@ use crate::args::RunSettings;
 use crate::control_plane::{ControlPlane, Readiness, Shared};
 use crate::lease::Elector;
 use crate::metrics::Metrics;
-use crate::{migrate, model_catalog_source, serve, tls};
+use crate::{migrate, model_catalog_source, retention, serve, tls};
 
 const DATABASE: &str = "the database";
 const CERTIFICATE: &str = "its certificate";
@@ -116,6 +116,7 @@ async fn lead(shared: Shared, end: CancellationToken) -> anyhow::Result<()> {
     let result = tokio::select! {
         lost = elector.hold() => Err(lost.context("lost the lease")),
         () = controllers => if end.is_cancelled() { Ok(()) } else { Err(anyhow::anyhow!("the controller ended")) },
+        never = retention::keep(&shared) => match never {},
     };
     shared.metrics.leads(false);
     stop.cancel();

@@ -39,6 +39,14 @@ pub enum Error {
         /// The run.
         run: String,
     },
+    /// An upload or a 304 of a run when one that began later has already ended well.
+    #[error(
+        "failed to take what the run {run:?} brings: a run that began later has ended well, and what it brought stays"
+    )]
+    Outdated {
+        /// The run.
+        run: String,
+    },
 }
 
 impl Error {

@@ -3,110 +3,12 @@
 // Clippy knows test functions, not their helpers.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+mod support;
 
-use jiff::Timestamp;
-use sqlx::{Connection as _, PgConnection};
-use vox_contracts::discovery::{CatalogUpload, FailureClass, FetchFailure, FetchOutcome, Permission};
-use vox_contracts::entry::{CatalogSourceRef, Pricing};
-use vox_contracts::{ModelCatalogEntry, ModelTier, ProviderType};
-use vox_store::catalog::gate::Pace;
-use vox_store::catalog::{PublishLimits, RunIdentity, SourceIdentity};
+use support::{LIMITS, PACE, at, connection, entry, models, publish, run, source, store, upload};
+use vox_contracts::discovery::{FailureClass, FetchFailure, FetchOutcome, Permission};
+use vox_store::catalog::{PublishLimits, SourceIdentity};
 use vox_store::{Error, Store};
-
-const PACE: Pace = Pace {
-    min_interval: Duration::from_secs(3600),
-    run_limit: Duration::from_secs(300),
-    retry_base: Duration::from_secs(30),
-    retry_max: Duration::from_secs(600),
-};
-
-const LIMITS: PublishLimits = PublishLimits { shrink_limit_per_mille: 500, accepted_digest: None };
-
-/// A migrated database that nobody else uses, or `None` where no Postgres is named.
-async fn store(name: &str) -> Option<Store> {
-    let Ok(url) = std::env::var("VOX_TEST_DATABASE_URL") else {
-        eprintln!("skipped: VOX_TEST_DATABASE_URL is not set; `make test` sets it");
-        return None;
-    };
-    let mut admin = PgConnection::connect(&url).await.unwrap();
-    let database = format!("store_{name}");
-    for statement in
-        [format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"), format!("CREATE DATABASE {database}")]
-    {
-        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut admin).await.unwrap();
-    }
-    let mut url: url::Url = url.parse().unwrap();
-    url.set_path(&database);
-    let store = Store::open(url.as_str(), 8).unwrap();
-    store.migrate().await.unwrap();
-    Some(store)
-}
-
-fn source() -> SourceIdentity {
-    SourceIdentity {
-        uid: "uid-1".to_owned(),
-        source: CatalogSourceRef { namespace: "shop".to_owned(), name: "acme".to_owned() },
-        provider: ProviderType::OpenRouter,
-    }
-}
-
-fn run(name: &str, plan: &str) -> RunIdentity {
-    RunIdentity { run: name.to_owned(), plan_digest: plan.to_owned() }
-}
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_800_000_000 + second).unwrap()
-}
-
-fn entry(n: usize, price: &str) -> ModelCatalogEntry {
-    ModelCatalogEntry {
-        model_id: format!("acme/m{n:05}"),
-        provider: ProviderType::OpenRouter,
-        family: None,
-        display_name: None,
-        context_length_tokens: Some(128_000),
-        max_output_tokens: None,
-        input_modalities: vec!["text".to_owned()],
-        output_modalities: vec!["text".to_owned()],
-        pricing: Pricing { input_usd_per_mtok: Some(price.parse().unwrap()), ..Pricing::default() },
-        supports: Default::default(),
-        strengths: vec![],
-        tier: ModelTier::ALL[0],
-        availability: None,
-        local: None,
-        created_at: None,
-        expires_at: None,
-    }
-}
-
-fn upload(entries: Vec<ModelCatalogEntry>, plan: &str) -> CatalogUpload {
-    CatalogUpload {
-        plan_digest: plan.to_owned(),
-        fetched_at: at(0),
-        etag: Some("\"e1\"".to_owned()),
-        entries,
-        refusals: vec![],
-        refused: 0,
-    }
-}
-
-fn models(count: usize) -> Vec<ModelCatalogEntry> {
-    (0..count).map(|n| entry(n, "1")).collect()
-}
-
-/// Begins a run and publishes with it.
-async fn publish(
-    store: &Store,
-    name: &str,
-    entries: Vec<ModelCatalogEntry>,
-    second: i64,
-) -> Result<vox_contracts::discovery::UploadReceipt, Error> {
-    let run = run(name, "p");
-    let permission = store.begin_attempt(&source(), &run, &PACE, at(second)).await?;
-    assert!(matches!(permission, Permission::Fetch { .. }), "{permission:?}");
-    store.publish(&source(), &run, &upload(entries, "p"), &LIMITS, at(second + 1)).await
-}
 
 #[tokio::test]
 async fn a_first_catalog_is_revision_one_and_reads_back_equal() {
@@ -224,6 +126,61 @@ async fn an_upload_for_a_run_that_never_asked_is_superseded_and_writes_nothing()
         store.publish(&source(), &run("x", "p"), &upload(models(3), "p"), &LIMITS, at(0)).await.unwrap_err();
     assert!(matches!(refused, Error::Superseded { .. }));
     assert_eq!(store.catalog(&source().source).await.unwrap(), None);
+}
+
+/// Begins `old`, gives it up, and lets `new` publish three models.
+async fn overtaken(store: &Store) {
+    store.begin_attempt(&source(), &run("old", "p"), &PACE, at(0)).await.unwrap();
+    publish(store, "new", models(3), 301).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_late_upload_of_an_older_run_does_not_replace_the_newer_catalog() {
+    let Some(store) = store("outdated").await else { return };
+    overtaken(&store).await;
+    let late = upload(models(2), "p");
+    for second in [400, 401] {
+        let refused =
+            store.publish(&source(), &run("old", "p"), &late, &LIMITS, at(second)).await.unwrap_err();
+        assert!(matches!(refused, Error::Outdated { .. }), "{refused}");
+        assert!(!refused.is_unavailable(), "another try would be refused again");
+    }
+    assert_eq!(store.catalog(&source().source).await.unwrap().unwrap().entries, models(3));
+    let state = store.source_state("uid-1").await.unwrap();
+    assert_eq!(state.refreshed_at, Some(at(302)));
+    assert_eq!(state.finished.unwrap().run, "new", "the status tells of the newer run");
+    let recorded: (String, String) =
+        sqlx::query_as("SELECT outcome, message FROM catalog_attempt WHERE run = 'old'")
+            .fetch_one(&mut connection("outdated").await)
+            .await
+            .unwrap();
+    assert_eq!(recorded.0, "Outdated");
+    assert!(recorded.1.contains("began later"), "{}", recorded.1);
+}
+
+#[tokio::test]
+async fn a_late_304_to_an_older_run_does_not_make_the_newer_catalog_younger() {
+    let Some(store) = store("outdated_304").await else { return };
+    overtaken(&store).await;
+    let late = store
+        .finish_attempt(&source(), &run("old", "p"), &FetchOutcome::NotModified, at(900))
+        .await
+        .unwrap_err();
+    assert!(matches!(late, Error::Outdated { .. }), "{late}");
+    assert_eq!(store.source_state("uid-1").await.unwrap().refreshed_at, Some(at(302)));
+}
+
+#[tokio::test]
+async fn a_run_that_was_taken_for_lost_may_still_publish_when_nothing_newer_came() {
+    let Some(store) = store("outdated_not").await else { return };
+    store.begin_attempt(&source(), &run("old", "p"), &PACE, at(0)).await.unwrap();
+    store.begin_attempt(&source(), &run("new", "p"), &PACE, at(301)).await.unwrap();
+    let receipt =
+        store.publish(&source(), &run("old", "p"), &upload(models(2), "p"), &LIMITS, at(302)).await.unwrap();
+    assert_eq!(receipt.revision, 1);
+    let receipt =
+        store.publish(&source(), &run("new", "p"), &upload(models(3), "p"), &LIMITS, at(303)).await.unwrap();
+    assert_eq!(receipt.revision, 2);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use axum::response::Response;
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::{Asked, Provider};
+use super::{Asked, Provider, with_rows};
 use crate::settings::Settings;
 use crate::state::Wire;
 
@@ -27,7 +27,10 @@ async fn models(provider: Provider, State(wire): State<Wire>, headers: HeaderMap
     let path = format!("{}/models", provider.base_path());
     let asked = Asked { wire, provider, path, page: String::new(), headers };
     asked
-        .list(|fact, _: &Settings| row(provider, fact), |rows, _| json!({"object": "list", "data": rows}))
+        .list(
+            |fact, _: &Settings| row(provider, fact),
+            |rows, _| with_rows(json!({"object": "list"}), "data", rows),
+        )
         .await
 }
 

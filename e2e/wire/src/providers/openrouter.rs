@@ -8,7 +8,7 @@ use axum::routing::get;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Asked, Provider, repriced};
+use super::{Asked, Provider, repriced, with_rows};
 use crate::settings::Settings;
 use crate::state::Wire;
 
@@ -43,7 +43,7 @@ fn envelope(rows: Vec<Value>, paging: Paging, settings: &Settings) -> Value {
     let end = offset + data.len();
     let next = (end < total && !settings.no_page_links && !data.is_empty())
         .then(|| format!("{LIST}?offset={end}&limit={limit}"));
-    json!({"data": data, "total_count": total, "links": {"next": next}})
+    with_rows(json!({"total_count": total, "links": {"next": next}}), "data", data)
 }
 
 fn row(fact: &Value, settings: &Settings) -> Value {
@@ -85,8 +85,8 @@ async fn endpoints(
     let asked = Asked { wire, provider: Provider::OpenRouter, path, page: String::new(), headers };
     asked
         .one(|wire, settings| {
-            let facts = wire.fixtures().facts(Provider::OpenRouter, settings);
-            facts.iter().find(|fact| fact["id"] == json!(id)).map(|fact| of_model(fact, settings))
+            let mut facts = wire.fixtures().facts(Provider::OpenRouter, settings);
+            facts.find(|fact| fact["id"] == json!(id)).map(|fact| of_model(&fact, settings))
         })
         .await
 }

@@ -164,10 +164,7 @@ async fn upload(
     };
     let (identity, run) = (caller.identity(&validated), caller.run(&validated.plan_digest));
     let published = calls.shared.store.publish(&identity, &run, &upload, &limits, Timestamp::now()).await;
-    if let Err(vox_store::Error::Refused { class, .. }) = &published {
-        calls.shared.metrics.attempt_ended(class.as_str());
-    }
-    let receipt = published?;
+    let receipt = published.inspect_err(|error| count_end(&calls.shared, error))?;
     calls.shared.metrics.attempt_ended("Published");
     tracing::info!(
         namespace = caller.source.namespace,
@@ -193,7 +190,9 @@ async fn report(
     let validated = caller.validated()?;
     current(&validated, &report.plan_digest)?;
     let (identity, run) = (caller.identity(&validated), caller.run(&validated.plan_digest));
-    calls.shared.store.finish_attempt(&identity, &run, &report.outcome, Timestamp::now()).await?;
+    let finished =
+        calls.shared.store.finish_attempt(&identity, &run, &report.outcome, Timestamp::now()).await;
+    finished.inspect_err(|error| count_end(&calls.shared, error))?;
     let outcome = match &report.outcome {
         FetchOutcome::NotModified => "NotModified",
         FetchOutcome::Failed(failure) => failure.class.as_str(),
@@ -207,6 +206,15 @@ async fn report(
         "run ended"
     );
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Counts the end of an attempt that is recorded although its call is refused.
+fn count_end(shared: &Shared, error: &vox_store::Error) {
+    match error {
+        vox_store::Error::Refused { class, .. } => shared.metrics.attempt_ended(class.as_str()),
+        vox_store::Error::Outdated { .. } => shared.metrics.attempt_ended("Outdated"),
+        _ => {}
+    }
 }
 
 fn unreadable(status: StatusCode, text: String) -> Problem {

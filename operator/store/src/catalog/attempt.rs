@@ -17,6 +17,10 @@ pub(crate) mod outcome {
     pub(crate) const UNCHANGED: &str = "Unchanged";
     /// The provider answered 304.
     pub(crate) const NOT_MODIFIED: &str = "NotModified";
+    /// All of them.
+    pub(crate) const GOOD: [&str; 3] = [PUBLISHED, UNCHANGED, NOT_MODIFIED];
+    /// Neither good nor a failure: a run that began later had already ended well.
+    pub(crate) const OUTDATED: &str = "Outdated";
 }
 
 impl Store {
@@ -62,7 +66,8 @@ impl Store {
     /// Records how a run without a catalog ended.
     ///
     /// # Errors
-    /// [`Error::Superseded`] when no such run was started for this plan; else when the database does not answer.
+    /// [`Error::Superseded`] when no such run was started for this plan; [`Error::Outdated`] for a 304 to a run when one
+    /// that began later has ended well; else when the database does not answer.
     pub async fn finish_attempt(
         &self,
         source: &SourceIdentity,
@@ -74,6 +79,11 @@ impl Store {
         register(&mut tx, source).await?;
         lock(&mut tx, &source.uid).await?;
         match outcome {
+            FetchOutcome::NotModified if is_outdated(&mut tx, &source.uid, run).await? => {
+                finish_outdated(&mut tx, &source.uid, run, now).await?;
+                tx.commit().await?;
+                return Err(Error::Outdated { run: run.run.clone() });
+            }
             FetchOutcome::NotModified => {
                 finish_good(&mut tx, &source.uid, run, outcome::NOT_MODIFIED, now).await?;
                 sqlx::query("UPDATE catalog_source SET refreshed_at = $2 WHERE source_uid = $1")
@@ -249,6 +259,42 @@ pub(super) async fn finish_failed(
     .execute(tx)
     .await?;
     found(done.rows_affected(), run)
+}
+
+/// Whether a run that began later has ended well: what this one brings is older than what is published. By the
+/// operator's clock, because those of the nodes differ.
+pub(super) async fn is_outdated(tx: &mut PgConnection, uid: &str, run: &RunIdentity) -> Result<bool> {
+    let newer = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM catalog_attempt AS own JOIN catalog_attempt AS newer USING (source_uid)
+             WHERE source_uid = $1 AND own.run = $2 AND newer.outcome = ANY($3) AND newer.started_at > own.started_at)",
+    )
+    .bind(uid)
+    .bind(&run.run)
+    .bind(&outcome::GOOD[..])
+    .fetch_one(tx)
+    .await?;
+    Ok(newer)
+}
+
+/// Ends a run that came too late, unless it has ended before.
+pub(super) async fn finish_outdated(
+    tx: &mut PgConnection,
+    uid: &str,
+    run: &RunIdentity,
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE catalog_attempt SET finished_at = $3, outcome = $4, message = $5
+         WHERE source_uid = $1 AND run = $2 AND finished_at IS NULL",
+    )
+    .bind(uid)
+    .bind(&run.run)
+    .bind(now.to_sqlx())
+    .bind(outcome::OUTDATED)
+    .bind(Error::Outdated { run: run.run.clone() }.to_string())
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 fn found(rows: u64, run: &RunIdentity) -> Result<()> {

@@ -5,6 +5,7 @@ pub mod diff;
 pub mod gate;
 mod publish;
 mod read;
+mod retention;
 
 use serde::Serialize;
 use vox_contracts::ProviderType;
@@ -12,6 +13,7 @@ use vox_contracts::entry::CatalogSourceRef;
 
 pub use publish::PublishLimits;
 pub use read::{AttemptState, CatalogState, SourceState};
+pub use retention::{Forgotten, Retention};
 
 /// Which source, by its Kubernetes identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

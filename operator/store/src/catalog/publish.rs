@@ -5,7 +5,9 @@ use vox_contracts::ModelCatalogEntry;
 use vox_contracts::discovery::{CatalogUpload, FailureClass, FetchFailure, UploadReceipt};
 use vox_contracts::entry::digest;
 
-use super::attempt::{Known, finish_failed, finish_good, lock, outcome, register};
+use super::attempt::{
+    Known, finish_failed, finish_good, finish_outdated, is_outdated, lock, outcome, register,
+};
 use super::diff::{CatalogDiff, diff, shrank_too_far};
 use super::read::entries;
 use super::{RunIdentity, SourceIdentity};
@@ -26,8 +28,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Refused`] for a catalog that shrank too far (the attempt is recorded as failed, the last good catalog
-    /// stays); [`Error::Superseded`] when the run was not started for this plan; else when the database does not answer,
-    /// and then nothing is written.
+    /// stays); [`Error::Outdated`] when a run that began later has ended well (recorded, too); [`Error::Superseded`] when
+    /// the run was not started for this plan; else when the database does not answer, and then nothing is written.
     pub async fn publish(
         &self,
         source: &SourceIdentity,
@@ -41,6 +43,11 @@ impl Store {
         let mut tx = self.pool.begin().await?;
         register(&mut tx, source).await?;
         let known = lock(&mut tx, &source.uid).await?;
+        if is_outdated(&mut tx, &source.uid, run).await? {
+            finish_outdated(&mut tx, &source.uid, run, now).await?;
+            tx.commit().await?;
+            return Err(Error::Outdated { run: run.run.clone() });
+        }
         let before = entries(&mut tx, &source.uid).await?;
         if let Some(failure) = shrunk(&known, &before, upload, &digest, limits) {
             finish_failed(&mut tx, &source.uid, run, &failure, now).await?;

@@ -1,18 +1,14 @@
 //! What the answers mean: well, worth a look, or broken, and what to do. Pure.
 
-use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::ResourceExt as _;
 use serde::{Serialize, Serializer};
-use vox_crds::ModelCatalogSource;
-use vox_crds::conditions::types;
 
-use crate::cluster::{Health, Place, condition};
+use crate::cluster::{Health, Place};
 use crate::config::Deprecated;
 use crate::error::Error;
-use crate::freshness::{Freshness, summary};
 use crate::table::printable;
 
 /// The oldest Kubernetes that works: native sidecar containers are on by default from here.
@@ -53,11 +49,11 @@ pub(super) struct Check {
 }
 
 impl Check {
-    fn ok(name: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn ok(name: &'static str, message: impl Into<String>) -> Self {
         Self { name, verdict: Verdict::Ok, message: message.into(), action: None }
     }
 
-    fn warn(name: &'static str, message: impl Into<String>, action: impl Into<String>) -> Self {
+    pub(super) fn warn(name: &'static str, message: impl Into<String>, action: impl Into<String>) -> Self {
         Self { name, verdict: Verdict::Warn, message: message.into(), action: Some(action.into()) }
     }
 
@@ -202,52 +198,11 @@ pub(super) fn environment(deprecated: &[Deprecated]) -> Check {
     Check::warn(NAME, message, actions.join("; "))
 }
 
-pub(super) fn sources(sources: &[ModelCatalogSource], now: Timestamp) -> Vec<Check> {
-    const SOURCES: &str = "sources";
-    const FRESHNESS: &str = "freshness";
-    if sources.is_empty() {
-        return vec![Check::warn(SOURCES, "there are none", "apply one: kubectl apply -f examples/")];
-    }
-    let of = |source: &ModelCatalogSource| {
-        format!("{}/{}", source.namespace().unwrap_or_default(), source.name_any())
-    };
-    let unready: Vec<String> = sources
-        .iter()
-        .filter_map(|source| {
-            let Some(ready) = condition(source, types::READY) else {
-                return Some(format!("{} (not seen by the operator)", of(source)));
-            };
-            (ready.status != "True").then(|| format!("{} ({})", of(source), ready.reason))
-        })
-        .collect();
-    let ready = if unready.is_empty() {
-        Check::ok(SOURCES, format!("all {} are ready", sources.len()))
-    } else {
-        let message = format!("{} of {} are not ready: {}", unready.len(), sources.len(), named(&unready));
-        Check::warn(SOURCES, message, "kubectl describe modelcatalogsource says what to do")
-    };
-    let line = summary(sources, now);
-    let fresh = if sources.iter().all(|source| Freshness::of(source, now).is_fresh()) {
-        Check::ok(FRESHNESS, line)
-    } else {
-        Check::warn(FRESHNESS, line, "vox discover asks those that are not fresh (-A: in all namespaces)")
-    };
-    vec![ready, fresh]
-}
-
-/// The first of many names: a line is to be read.
-fn named(all: &[String]) -> String {
-    const SHOWN: usize = 10;
-    let shown = all.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if all.len() > SHOWN { format!("{shown} and {} more", all.len() - SHOWN) } else { shown }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::freshness::tests::source;
 
     fn version(minor: &str) -> Check {
         let info = serde_json::from_value(json!({
@@ -311,20 +266,5 @@ mod tests {
             check.told(),
             "WARN  environment: OLLAMA_URL is deprecated and not read; use spec.endpoint"
         );
-    }
-
-    #[test]
-    fn stale_sources_warn_with_the_summary() {
-        let now = Timestamp::from_second(1_000_000).unwrap();
-        let all = [
-            source("openrouter", 312, Some(1_000_000 - 7200), 1_003_600),
-            source("hub", 90, Some(1_000_000 - 38 * 3600), 999_000),
-        ];
-        let checks = sources(&all, now);
-        assert_eq!(
-            checks[1].told(),
-            "WARN  freshness: openrouter: 312 models (fresh 02h ago) | hub: STALE (38h ago); vox discover asks those that are not fresh (-A: in all namespaces)"
-        );
-        assert!(checks[0].told().contains("shop/hub (not seen by the operator)"));
     }
 }

@@ -1,6 +1,7 @@
-//! `vox doctor`: asks, judges (in [`judge`]), and prints a line for each thing looked at.
+//! `vox doctor`: asks, judges (in [`judge`] and [`sources`]), and prints a line for each thing looked at.
 
 mod judge;
+mod sources;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -104,7 +105,7 @@ async fn sources(cluster: &Cluster, global: &Global) -> Vec<Check> {
         }
     };
     match Progress::during("reading the sources", Box::pin(read)).await {
-        Ok(sources) => judge::sources(&sources, Timestamp::now()),
+        Ok(sources) => sources::sources(&sources, Timestamp::now()),
         Err(error) => vec![Check::error("sources", &error)],
     }
 }
