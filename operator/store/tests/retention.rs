@@ -110,7 +110,16 @@ async fn more_than_a_batch_goes_at_once_and_a_second_time_there_is_nothing_left_
     let Some(store) = store("retention_twice").await else { return };
     publish(&store, "a", models(2500), 0).await.unwrap();
     publish(&store, "b", (0..2500).map(|n| entry(n, "2")).collect(), DAY).await.unwrap();
+    sqlx::query(
+        "INSERT INTO catalog_attempt (source_uid, run, plan_digest, started_at, finished_at, outcome)
+         SELECT source_uid, 'old-' || n, plan_digest, started_at - n * interval '1 minute', finished_at, 'NotModified'
+         FROM catalog_attempt, generate_series(1, 2500) AS n WHERE run = 'a'",
+    )
+    .execute(&mut connection("retention_twice").await)
+    .await
+    .unwrap();
     let first = store.forget_old(&RETENTION, at(1000 * DAY)).await.unwrap();
-    assert_eq!(first, Forgotten { attempts: 1, changes: 2500 });
+    assert_eq!(first, Forgotten { attempts: 2501, changes: 2500 });
+    assert_eq!(runs("retention_twice").await, ["b"]);
     assert_eq!(store.forget_old(&RETENTION, at(1000 * DAY)).await.unwrap(), Forgotten::default());
 }

@@ -10,7 +10,7 @@ const BATCH: i64 = 1000;
 /// How long history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Attempts, from their start. The newest that ended and the newest good one of a source stay, however old.
+    /// Attempts, from their start. The newest of a source, its newest that ended and its newest good one stay, however old.
     pub attempts: SignedDuration,
     /// What a revision changed, from its publication. How much it changed stays with the revision.
     pub changes: SignedDuration,
@@ -47,15 +47,18 @@ impl Store {
     async fn forget_attempts(&self, uid: &str, before: Timestamp) -> Result<u64> {
         // The outer condition on time is looked at again under the row's lock: a run that began anew meanwhile stays.
         let statement = "
+            WITH kept AS (
+                (SELECT run FROM catalog_attempt WHERE source_uid = $1
+                    ORDER BY started_at DESC, run DESC LIMIT 1)
+                UNION ALL
+                (SELECT run FROM catalog_attempt WHERE source_uid = $1 AND finished_at IS NOT NULL
+                    ORDER BY started_at DESC, run DESC LIMIT 1)
+                UNION ALL
+                (SELECT run FROM catalog_attempt WHERE source_uid = $1 AND outcome = ANY($3)
+                    ORDER BY started_at DESC, run DESC LIMIT 1))
             DELETE FROM catalog_attempt AS attempt USING (
-                SELECT run FROM catalog_attempt AS old
-                WHERE source_uid = $1 AND started_at < $2
-                  AND EXISTS (SELECT 1 FROM catalog_attempt AS newer
-                      WHERE newer.source_uid = $1 AND newer.finished_at IS NOT NULL
-                        AND (newer.started_at, newer.run) > (old.started_at, old.run))
-                  AND (old.outcome IS NULL OR old.outcome <> ALL($3) OR EXISTS (SELECT 1 FROM catalog_attempt AS newer
-                      WHERE newer.source_uid = $1 AND newer.outcome = ANY($3)
-                        AND (newer.started_at, newer.run) > (old.started_at, old.run)))
+                SELECT run FROM catalog_attempt
+                WHERE source_uid = $1 AND started_at < $2 AND run NOT IN (SELECT run FROM kept)
                 LIMIT $4) AS old
             WHERE attempt.source_uid = $1 AND attempt.run = old.run AND attempt.started_at < $2";
         let mut forgotten = 0;
