@@ -13,6 +13,14 @@ pub mod types {
     pub const RECONCILING: &str = "Reconciling";
     /// Present only while True: nothing will happen until a person changes something.
     pub const STALLED: &str = "Stalled";
+    /// True: the policy can be decided with. In the meaning of the Gateway API.
+    pub const ACCEPTED: &str = "Accepted";
+    /// True: every catalog that the policy names is there and has been fetched.
+    pub const RESOLVED_REFS: &str = "ResolvedRefs";
+    /// True: this generation is in the snapshot that sidecars are sent.
+    pub const PROGRAMMED: &str = "Programmed";
+    /// True: the ranking rests on enough finished calls.
+    pub const EVIDENCE_SUFFICIENT: &str = "EvidenceSufficient";
 }
 
 macro_rules! reasons {
@@ -55,6 +63,24 @@ reasons! {
     REQUEST_TOO_SOON = "RequestTooSoon";
     /// A scheduled run did not happen.
     SCHEDULE_MISSED = "ScheduleMissed";
+    /// The policy can be decided with.
+    ACCEPTED = "Accepted";
+    /// More than one policy of the namespace says `default: true`; pods that name none of them are refused.
+    DEFAULT_AMBIGUOUS = "DefaultAmbiguous";
+    /// Everything that the policy refers to is there.
+    RESOLVED = "Resolved";
+    /// A source that the policy names does not exist, or has no catalog yet.
+    CATALOG_NOT_FOUND = "CatalogNotFound";
+    /// This generation serves.
+    PROGRAMMED = "Programmed";
+    /// One of the policy's tests fails; the last good generation serves.
+    TEST_FAILED = "TestFailed";
+    /// No model of the catalogs may serve any category; the last good generation serves.
+    NO_CANDIDATE = "NoCandidate";
+    /// Too few calls have finished for the ranking to rest on; prices and the contract's rules decide.
+    TOO_FEW_CALLS = "TooFewCalls";
+    /// Enough calls have finished for the ranking to rest on them.
+    MEASURED = "Measured";
 }
 
 /// Every reason that a condition or event of ours can have, with its meaning.

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
 use serde_json::{Map, Value, json};
 
-use crate::ModelCatalogSource;
 use crate::conditions::vocabulary;
+use crate::{ModelCatalogSource, RoutingPolicy};
 
 /// Why a file could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -25,25 +26,34 @@ pub enum Error {
 /// # Errors
 /// When a kind cannot be serialised.
 pub fn files() -> Result<Vec<(PathBuf, String)>, Error> {
-    let crd = crd()?;
-    let head = "# Made by `make generate` from crds/src; do not edit.\n";
-    let mut kept = crd.clone();
-    // `helm uninstall` must not delete every source of every namespace.
-    kept["metadata"]["annotations"] = json!({ "helm.sh/resource-policy": "keep" });
-    Ok(vec![
-        ("crds/generated/modelcatalogsources.yaml".into(), format!("{head}{}", yaml(&crd)?)),
-        ("charts/vox-crds/templates/modelcatalogsources.yaml".into(), format!("{head}{}", yaml(&kept)?)),
-        ("docs/reference/kinds/modelcatalogsource.md".into(), kind_page(&crd)),
-        ("docs/reference/conditions.md".into(), conditions_page()),
-    ])
+    let mut files = vec![("docs/reference/conditions.md".into(), conditions_page())];
+    for crd in crds()? {
+        let name =
+            |pointer: &str| crd.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (plural, singular) = (name("/spec/names/plural"), name("/spec/names/singular"));
+        let head = "# Made by `make generate` from crds/src; do not edit.\n";
+        let mut kept = crd.clone();
+        // `helm uninstall` must not delete every object of every namespace.
+        kept["metadata"]["annotations"] = json!({ "helm.sh/resource-policy": "keep" });
+        files.extend([
+            (format!("crds/generated/{plural}.yaml").into(), format!("{head}{}", yaml(&crd)?)),
+            (format!("charts/vox-crds/templates/{plural}.yaml").into(), format!("{head}{}", yaml(&kept)?)),
+            (format!("docs/reference/kinds/{singular}.md").into(), kind_page(&crd)),
+        ]);
+    }
+    Ok(files)
 }
 
-/// The CRD of `ModelCatalogSource` as it is installed.
+/// The CRDs as they are installed.
 ///
 /// # Errors
-/// When it cannot be serialised.
-pub fn crd() -> Result<Value, Error> {
-    let mut crd = serde_json::to_value(ModelCatalogSource::crd())?;
+/// When one cannot be serialised.
+pub fn crds() -> Result<Vec<Value>, Error> {
+    [ModelCatalogSource::crd(), RoutingPolicy::crd()].into_iter().map(crd).collect()
+}
+
+fn crd(kind: CustomResourceDefinition) -> Result<Value, Error> {
+    let mut crd = serde_json::to_value(kind)?;
     without_null(&mut crd);
     if let Some(status) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status") {
         // A new object has not been observed yet, and says so; the derive has no attribute for this.
@@ -172,8 +182,8 @@ mod tests {
 
     #[test]
     fn the_schema_is_structural_and_types_every_list() {
-        let crd = crd().unwrap();
-        walk(&crd["spec"]["versions"][0]["schema"], &mut |object| {
+        let crds = Value::Array(crds().unwrap());
+        walk(&crds, &mut |object| {
             assert!(!object.contains_key("$ref"));
             assert!(
                 !(object.contains_key("properties") && object.contains_key("additionalProperties")),
@@ -190,11 +200,17 @@ mod tests {
 
     #[test]
     fn every_spec_field_says_what_it_is() {
-        let crd = crd().unwrap();
-        walk(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"], &mut |object| {
-            for (name, field) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
-                assert!(field["description"].is_string(), "{name} has no description");
-            }
-        });
+        for crd in crds().unwrap() {
+            walk(
+                &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"],
+                &mut |object| {
+                    for (name, field) in
+                        object.get("properties").and_then(Value::as_object).into_iter().flatten()
+                    {
+                        assert!(field["description"].is_string(), "{name} has no description");
+                    }
+                },
+            );
+        }
     }
 }

@@ -10,6 +10,8 @@ pub mod duration;
 pub mod generate;
 pub mod model_catalog_source;
 pub mod provider;
+pub mod routing_policy;
 
 pub use duration::DurationText;
 pub use model_catalog_source::{ModelCatalogSource, ModelCatalogSourceSpec, ModelCatalogSourceStatus};
+pub use routing_policy::{RoutingPolicy, RoutingPolicySpec, RoutingPolicyStatus};

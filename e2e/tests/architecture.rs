@@ -28,13 +28,16 @@ const IMPURE: &[&str] = &["kube", "k8s-openapi", "tokio", "hyper", "reqwest", "a
 const PLAN: &[(&str, Allowed)] = &[
     ("vox-contracts", Allowed { normal: &[], tests: &[] }),
     ("vox-codegen", Allowed { normal: &[], tests: &[] }),
-    ("vox-crds", Allowed { normal: &["vox-contracts"], tests: &[] }),
+    ("vox-crds", Allowed { normal: &["vox-contracts", "vox-routing"], tests: &[] }),
     ("vox-routing", Allowed { normal: &["vox-contracts"], tests: &[] }),
     ("vox-catalog", Allowed { normal: &["vox-contracts"], tests: &["vox-wire"] }),
     ("vox-store", Allowed { normal: &["vox-contracts"], tests: &[] }),
     (
         "vox-controller",
-        Allowed { normal: &["vox-contracts", "vox-crds", "vox-catalog", "vox-store"], tests: &[] },
+        Allowed {
+            normal: &["vox-contracts", "vox-crds", "vox-routing", "vox-catalog", "vox-store"],
+            tests: &[],
+        },
     ),
     ("vox-cli", Allowed { normal: &["vox-contracts", "vox-codegen", "vox-crds"], tests: &[] }),
     ("vox-wire", Allowed { normal: &[], tests: &[] }),

@@ -6,6 +6,7 @@ use vox_store::Store;
 
 use crate::args::RunSettings;
 use crate::metrics::Metrics;
+use crate::snapshots::Snapshots;
 
 /// What every part of a running operator shares.
 pub(crate) struct ControlPlane {
@@ -15,6 +16,8 @@ pub(crate) struct ControlPlane {
     pub(crate) settings: RunSettings,
     /// Certificates of the authority that Jobs are told to trust, PEM; more than one while it changes.
     pub(crate) authority: ArcSwap<String>,
+    /// What sidecars are sent.
+    pub(crate) snapshots: Snapshots,
     /// Which parts are not ready yet.
     pub(crate) readiness: Readiness,
 }

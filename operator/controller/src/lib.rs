@@ -16,8 +16,10 @@ mod names;
 mod process;
 mod reference;
 mod retention;
+mod routing_policy;
 mod run;
 mod serve;
+mod snapshots;
 mod tls;
 
 use std::process::ExitCode;

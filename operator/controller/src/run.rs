@@ -10,13 +10,14 @@ use kube::{Api, Client, CustomResourceExt as _};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use vox_crds::ModelCatalogSource;
+use vox_crds::{ModelCatalogSource, RoutingPolicy};
 
 use crate::args::RunSettings;
 use crate::control_plane::{ControlPlane, Readiness, Shared};
 use crate::lease::Elector;
 use crate::metrics::Metrics;
-use crate::{migrate, model_catalog_source, retention, serve, tls};
+use crate::snapshots::Snapshots;
+use crate::{migrate, model_catalog_source, retention, routing_policy, serve, tls};
 
 const DATABASE: &str = "the database";
 const CERTIFICATE: &str = "its certificate";
@@ -30,6 +31,7 @@ pub(crate) async fn run(settings: RunSettings) -> anyhow::Result<()> {
         client,
         metrics: Metrics::new(),
         authority: ArcSwap::default(),
+        snapshots: Snapshots::default(),
         readiness: Readiness::waiting_for(&[DATABASE, CERTIFICATE, CRDS]),
         settings,
     });
@@ -75,7 +77,7 @@ async fn database(shared: Shared, end: CancellationToken) -> anyhow::Result<()> 
         () = end.cancelled() => return Ok(()),
     }
     shared.readiness.done(DATABASE);
-    end.cancelled().await;
+    shared.snapshots.keep(&shared.store, end).await;
     shared.store.close().await;
     Ok(())
 }
@@ -112,10 +114,12 @@ async fn lead(shared: Shared, end: CancellationToken) -> anyhow::Result<()> {
     tracing::info!(lease = settings.lease, holder = settings.pod_name, "holding the lease; reconciling");
     shared.metrics.leads(true);
     let stop = end.child_token();
-    let controllers = model_catalog_source::run(Arc::clone(&shared), stop.clone());
+    let sources = model_catalog_source::run(Arc::clone(&shared), stop.clone());
+    let policies = routing_policy::run(Arc::clone(&shared), stop.clone());
+    let controllers = futures::future::join(sources, policies);
     let result = tokio::select! {
         lost = elector.hold() => Err(lost.context("lost the lease")),
-        () = controllers => if end.is_cancelled() { Ok(()) } else { Err(anyhow::anyhow!("the controller ended")) },
+        _ = controllers => if end.is_cancelled() { Ok(()) } else { Err(anyhow::anyhow!("a controller ended")) },
         never = retention::keep(&shared) => match never {},
     };
     shared.metrics.leads(false);
@@ -129,7 +133,13 @@ async fn lead(shared: Shared, end: CancellationToken) -> anyhow::Result<()> {
 /// Waits for the kinds to be served. A missing CRD is no reason to end: it may be on its way.
 async fn crds_established(shared: &Shared) {
     let api: Api<CustomResourceDefinition> = Api::all(shared.client.clone());
-    let name = ModelCatalogSource::crd_name();
+    for name in [ModelCatalogSource::crd_name(), RoutingPolicy::crd_name()] {
+        established(&api, name).await;
+    }
+    shared.readiness.done(CRDS);
+}
+
+async fn established(api: &Api<CustomResourceDefinition>, name: &str) {
     let mut said = false;
     loop {
         let found = api.get_opt(name).await;
@@ -143,7 +153,6 @@ async fn crds_established(shared: &Shared) {
             .flatten()
             .any(|condition| condition.type_ == "Established" && condition.status == "True")
         {
-            shared.readiness.done(CRDS);
             return;
         }
         if !said {

@@ -16,6 +16,8 @@ pub struct Decision {
     pub picks: Vec<Pick>,
     /// Bound on all tries together.
     pub total_timeout_ms: u64,
+    /// The day's budget is used so far that a tier lower than usual was chosen.
+    pub descended: bool,
 }
 
 /// One candidate that serves.
@@ -140,4 +142,25 @@ pub enum Filter {
     },
     /// It cannot be called now.
     Unavailable(Unavailable),
+}
+
+impl Filter {
+    /// Its name in explanations, refusals and metrics.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotAllowed { .. } => "NotAllowed",
+            Self::NotAsked => "NotAsked",
+            Self::WrongOutput => "WrongOutput",
+            Self::LacksCapability { .. } => "LacksCapability",
+            Self::LacksStrength { .. } => "LacksStrength",
+            Self::TierOutOfRange { .. } => "TierOutOfRange",
+            Self::ContextTooSmall { .. } => "ContextTooSmall",
+            Self::PriceUnknown => "PriceUnknown",
+            Self::TooDear { .. } => "TooDear",
+            Self::TooSlow { .. } => "TooSlow",
+            Self::Penalised { .. } => "Penalised",
+            Self::Unavailable(why) => why.as_str(),
+        }
+    }
 }

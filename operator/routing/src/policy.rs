@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use vox_contracts::generated::routing::WEIGHTS;
+use vox_contracts::price::UsdPerMTok;
 use vox_contracts::{ModelTier, ProviderType, StrengthTag, TaskCategory};
 
 use crate::cost::Cost;
@@ -32,6 +33,9 @@ pub struct Policy {
     /// Names that workloads may use as a model.
     #[serde(default)]
     pub aliases: Vec<Alias>,
+    /// Facts about models that replace their catalog's.
+    #[serde(default)]
+    pub overrides: Vec<Override>,
     /// What must hold before a new generation serves.
     #[serde(default)]
     pub tests: Vec<PolicyTest>,
@@ -217,6 +221,31 @@ pub struct Alias {
     /// The cheapest that may.
     #[serde(default)]
     pub force_cost: bool,
+}
+
+/// Facts about one model that replace its catalog's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Override {
+    /// Which: a deployment id or a model id.
+    pub model: String,
+    /// Input, USD per million tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_usd_per_mtok: Option<UsdPerMTok>,
+    /// Output, USD per million tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_usd_per_mtok: Option<UsdPerMTok>,
+    /// Its context, in tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_tokens: Option<u64>,
+    /// Its price class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<ModelTier>,
+    /// What it is good at; empty leaves what is known.
+    pub strengths: Vec<StrengthTag>,
+    /// Whether it calls tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<bool>,
 }
 
 /// What must hold before a new generation serves.

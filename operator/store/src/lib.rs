@@ -5,6 +5,7 @@
 
 pub mod catalog;
 mod error;
+pub mod routing;
 
 use std::time::Duration;
 

@@ -38,8 +38,7 @@ struct Calls {
     uploads: Arc<Semaphore>,
 }
 
-pub(super) fn routes(shared: Shared) -> Router {
-    let authenticator = Authenticator::new(shared.client.clone());
+pub(super) fn routes(shared: Shared, authenticator: Authenticator) -> Router {
     Router::new()
         .route("/v1/catalogs/{namespace}/{name}/plan", post(plan))
         .route("/v1/catalogs/{namespace}/{name}", put(upload))

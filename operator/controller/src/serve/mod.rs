@@ -5,8 +5,10 @@ mod auth;
 mod catalogs;
 mod health;
 mod problem;
+mod snapshots;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -26,7 +28,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Serves the control API until told to end.
 pub(crate) async fn control(shared: Shared, tls: RustlsConfig, end: CancellationToken) -> anyhow::Result<()> {
     let listen = shared.settings.listen;
-    let app = bounded(catalogs::routes(shared));
+    let authenticator = auth::Authenticator::new(shared.client.clone());
+    let routes = catalogs::routes(Arc::clone(&shared), authenticator.clone());
+    let app = bounded(routes.merge(snapshots::routes(shared, authenticator, end.clone())));
     let handle = Handle::new();
     drain(handle.clone(), end);
     axum_server::bind_rustls(listen, tls)

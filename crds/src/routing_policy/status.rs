@@ -1,0 +1,63 @@
+//! What is known of a policy.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+use vox_contracts::TaskCategory;
+
+/// What is known of a policy.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct RoutingPolicyStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The generation that serves; older than the observed one while that cannot be programmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub programmed_generation: Option<i64>,
+    /// Accepted, ResolvedRefs, Programmed and EvidenceSufficient, always.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// How many task categories have a pick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_count: Option<i64>,
+    /// How many models may serve at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<i64>,
+    /// Who serves each category, for a request of the contract's default complexity.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["category".into()]))]
+    pub picks: Vec<PickStatus>,
+    /// The newest snapshot that holds this policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotStatus>,
+}
+
+/// Who serves one category.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PickStatus {
+    /// Which.
+    pub category: TaskCategory,
+    /// The best model; absent when none is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Who serves when it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner_up: Option<String>,
+    /// Why the one comes before the other, or why there is none.
+    pub reason: String,
+}
+
+/// The newest snapshot that holds this policy.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotStatus {
+    /// Counts up by one at each change of anything that decides in this namespace.
+    pub version: i64,
+    /// sha256 of its content.
+    pub digest: String,
+    /// When it was published.
+    pub published_time: Time,
+}

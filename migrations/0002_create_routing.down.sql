@@ -1,0 +1,2 @@
+DROP TABLE routing_snapshot;
+DROP TABLE routing_policy;

@@ -1,0 +1,195 @@
+//! From what was observed to the status that a user reads. Pure: the same observation gives the same status.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use vox_contracts::TaskCategory;
+use vox_contracts::generated::routing::MIN_EVIDENCE_CALLS;
+use vox_crds::conditions::{reasons, types};
+use vox_crds::routing_policy::{PickStatus, RoutingPolicyStatus, SnapshotStatus};
+use vox_routing::request::Offline;
+use vox_routing::{Needs, Request, Router};
+use vox_store::routing::PublishedSnapshot;
+
+/// Everything a status is made from.
+pub(crate) struct Observation<'a> {
+    pub(crate) generation: Option<i64>,
+    pub(crate) previous: &'a RoutingPolicyStatus,
+    /// Why the spec cannot be decided with.
+    pub(crate) invalid: Option<String>,
+    /// Other policies of the namespace that are the default as well.
+    pub(crate) other_defaults: Vec<String>,
+    /// What the spec names and what is not there.
+    pub(crate) unresolved: Vec<String>,
+    /// Tests of the spec that fail, and why.
+    pub(crate) failing: Vec<String>,
+    /// What serves, if anything does.
+    pub(crate) serving: Option<Serving<'a>>,
+    pub(crate) now: Timestamp,
+}
+
+/// What serves.
+pub(crate) struct Serving<'a> {
+    pub(crate) generation: i64,
+    pub(crate) router: &'a Router,
+    pub(crate) snapshot: PublishedSnapshot,
+}
+
+/// The status.
+pub(crate) fn describe(seen: &Observation<'_>) -> RoutingPolicyStatus {
+    let serving = seen.serving.as_ref();
+    let picks = serving.map(|serving| picks(serving.router, seen.now)).unwrap_or_default();
+    let mut status = RoutingPolicyStatus {
+        observed_generation: seen.generation,
+        programmed_generation: serving.map(|serving| serving.generation),
+        conditions: Vec::new(),
+        route_count: Some(
+            picks.iter().filter(|pick| pick.model.is_some()).count().try_into().unwrap_or(i64::MAX),
+        ),
+        candidates: serving
+            .map(|serving| serving.router.policy_snapshot().deployments.len().try_into().unwrap_or(i64::MAX)),
+        picks,
+        snapshot: serving.map(|serving| SnapshotStatus {
+            version: i64::try_from(serving.snapshot.version).unwrap_or(i64::MAX),
+            digest: serving.snapshot.digest.clone(),
+            published_time: whole(serving.snapshot.published_at),
+        }),
+    };
+    for (kind, verdict) in [
+        (types::ACCEPTED, accepted(seen)),
+        (types::RESOLVED_REFS, resolved(seen)),
+        (types::PROGRAMMED, programmed(seen)),
+        (types::EVIDENCE_SUFFICIENT, evidence(seen)),
+    ] {
+        push(&mut status, seen, kind, verdict);
+    }
+    status
+}
+
+type Verdict = (bool, &'static str, String);
+
+fn accepted(seen: &Observation<'_>) -> Verdict {
+    if let Some(invalid) = &seen.invalid {
+        return (false, reasons::INVALID_SPEC, invalid.clone());
+    }
+    if !seen.other_defaults.is_empty() {
+        let message = format!(
+            "spec.default is true here and in {}: pods that name no policy are refused until one of them gives way",
+            seen.other_defaults.join(", ")
+        );
+        return (false, reasons::DEFAULT_AMBIGUOUS, message);
+    }
+    (true, reasons::ACCEPTED, "the policy can be decided with".to_owned())
+}
+
+fn resolved(seen: &Observation<'_>) -> Verdict {
+    if seen.unresolved.is_empty() {
+        return (true, reasons::RESOLVED, "every catalog is there".to_owned());
+    }
+    (false, reasons::CATALOG_NOT_FOUND, seen.unresolved.join("; "))
+}
+
+fn programmed(seen: &Observation<'_>) -> Verdict {
+    let serves = match &seen.serving {
+        Some(serving) => format!("; generation {} serves", serving.generation),
+        None => "; nothing serves yet".to_owned(),
+    };
+    let current = seen.serving.as_ref().is_some_and(|serving| Some(serving.generation) == seen.generation);
+    if current {
+        let failing =
+            seen.failing.first().map(|failing| format!(", though since a catalog changed {failing}"));
+        let message = format!("this generation serves{}", failing.unwrap_or_default());
+        return (true, reasons::PROGRAMMED, message);
+    }
+    if let Some(invalid) = &seen.invalid {
+        return (false, reasons::INVALID_SPEC, format!("{invalid}{serves}"));
+    }
+    if !seen.unresolved.is_empty() {
+        return (false, reasons::CATALOG_NOT_FOUND, format!("{}{serves}", seen.unresolved.join("; ")));
+    }
+    if !seen.failing.is_empty() {
+        return (false, reasons::TEST_FAILED, format!("{}{serves}", seen.failing.join("; ")));
+    }
+    let message = format!("no model of the catalogs may serve any category{serves}");
+    (false, reasons::NO_CANDIDATE, message)
+}
+
+fn evidence(seen: &Observation<'_>) -> Verdict {
+    let deployments = seen.serving.iter().flat_map(|serving| &serving.router.policy_snapshot().deployments);
+    let measured = deployments
+        .flat_map(|deployment| &deployment.evidence)
+        .filter(|evidence| evidence.calls >= u64::from(MIN_EVIDENCE_CALLS))
+        .count();
+    if measured == 0 {
+        let message = format!(
+            "no model has {MIN_EVIDENCE_CALLS} finished calls in any category yet; prices and the contract's rules decide"
+        );
+        return (false, reasons::TOO_FEW_CALLS, message);
+    }
+    (true, reasons::MEASURED, "the ranking rests on finished calls".to_owned())
+}
+
+/// Who serves each category, for a request of the contract's default complexity.
+fn picks(router: &Router, now: Timestamp) -> Vec<PickStatus> {
+    let now = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    let deployments = &router.policy_snapshot().deployments;
+    let id = |place: usize| deployments.get(place).map(|deployment| deployment.id.clone());
+    let pick = |category: &TaskCategory| {
+        let needs = Needs {
+            embedding: *category == TaskCategory::Embedding,
+            vision: *category == TaskCategory::Vision,
+            ..Needs::default()
+        };
+        let request = Request { category: Some(*category), needs, ..Request::default() };
+        match router.decide(&request, &Offline, now) {
+            Ok(decision) => {
+                let mut order = decision.picks.iter();
+                let (first, second) = (order.next(), order.next());
+                PickStatus {
+                    category: *category,
+                    model: first.and_then(|pick| id(pick.deployment)),
+                    runner_up: second.and_then(|pick| id(pick.deployment)),
+                    reason: reason(first.map(|pick| pick.score), second.map(|pick| pick.score)),
+                }
+            }
+            Err(refusal) => {
+                PickStatus { category: *category, model: None, runner_up: None, reason: refusal.to_string() }
+            }
+        }
+    };
+    TaskCategory::ALL.iter().map(pick).collect()
+}
+
+/// Scores are of a million; a person reads three places.
+fn reason(first: Option<u32>, second: Option<u32>) -> String {
+    let score = |score: u32| format!("{}.{:03}", score / 1_000_000, score % 1_000_000 / 1000);
+    match (first, second) {
+        (Some(first), Some(second)) => format!("score {} before {}", score(first), score(second)),
+        (Some(first), None) => format!("score {}; nobody else may serve", score(first)),
+        _ => "nobody may serve".to_owned(),
+    }
+}
+
+/// Kubernetes keeps whole seconds: with parts of one, a status would differ from itself once it is read back.
+fn whole(time: Timestamp) -> Time {
+    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
+}
+
+fn push(
+    status: &mut RoutingPolicyStatus,
+    seen: &Observation<'_>,
+    kind: &str,
+    (holds, reason, message): Verdict,
+) {
+    let value = if holds { "True" } else { "False" };
+    let before = seen.previous.conditions.iter().find(|condition| condition.type_ == kind);
+    let since =
+        before.filter(|before| before.status == value).map(|before| before.last_transition_time.clone());
+    status.conditions.push(Condition {
+        type_: kind.to_owned(),
+        status: value.to_owned(),
+        reason: reason.to_owned(),
+        message,
+        observed_generation: seen.generation,
+        last_transition_time: since.unwrap_or_else(|| whole(seen.now)),
+    });
+}

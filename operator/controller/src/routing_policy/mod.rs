@@ -1,0 +1,223 @@
+//! The controller of `RoutingPolicy`: dereference → build and test → program → publish → status.
+
+mod authority;
+mod build;
+mod dereference;
+mod describe;
+mod publish;
+mod status;
+mod watch;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::{ObjectRef, Store as Cache};
+use kube::{Resource as _, ResourceExt as _};
+use vox_crds::RoutingPolicy;
+use vox_routing::test_policy::run_tests;
+use vox_routing::{PolicySnapshot, Router};
+use vox_store::routing::ProgrammedPolicy;
+
+use crate::context::Backoff;
+use crate::control_plane::Shared;
+use dereference::Catalogs;
+use describe::{Observation, Serving};
+
+pub(crate) use watch::run;
+
+/// Owner of the fields that this controller sets.
+const FIELD_MANAGER: &str = "vox-routingpolicy";
+/// Name of this controller in metrics.
+const CONTROLLER: &str = "routingpolicy";
+/// Bound on one reconcile.
+const RECONCILE: Duration = Duration::from_secs(60);
+/// How soon to look again though nothing was seen to change.
+const LOOK_AGAIN: Duration = Duration::from_secs(600);
+/// How soon to look again while something that the policy names is not there: events of the API server come sooner, but
+/// a catalog is published a moment before its source's status says so.
+const UNRESOLVED: Duration = Duration::from_secs(15);
+
+type Guarded = DeserializeGuard<RoutingPolicy>;
+
+/// What a reconcile works with.
+struct Context {
+    shared: Shared,
+    recorder: Recorder,
+    backoff: Backoff<ObjectRef<Guarded>>,
+    policies: Cache<Guarded>,
+    namespaces: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Context {
+    /// One publication of a namespace at a time.
+    fn gate(&self, namespace: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
+        namespaces.retain(|_, gate| Arc::strong_count(gate) > 1);
+        Arc::clone(namespaces.entry(namespace.to_owned()).or_default())
+    }
+}
+
+/// Why a reconcile failed.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Dereference(#[from] dereference::Error),
+    #[error(transparent)]
+    Publish(#[from] publish::Error),
+    #[error("failed to remember a policy")]
+    Store(#[from] vox_store::Error),
+    #[error("failed to write a policy as JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("failed to apply ConfigMap {}", authority::NAME)]
+    Authority(#[source] kube::Error),
+    #[error("failed to write the status")]
+    Status(#[source] kube::Error),
+    #[error("failed to end within {RECONCILE:?}")]
+    TimedOut,
+}
+
+impl Error {
+    /// From a closed set: a metric label.
+    fn category(&self) -> &'static str {
+        match self {
+            Self::Dereference(_) => "dereference",
+            Self::Publish(_) => "publish",
+            Self::Store(_) => "store",
+            Self::Json(_) => "json",
+            Self::Authority(_) => "authority",
+            Self::Status(_) => "status",
+            Self::TimedOut => "timeout",
+        }
+    }
+}
+
+/// One pass over one policy.
+async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+    let policy = match &guarded.0 {
+        Ok(policy) => policy,
+        // The schema lets nothing through that this type cannot read, unless an older CRD is installed.
+        Err(error) => {
+            tracing::error!(%error, "failed to read a policy; is the installed CRD older than the operator?");
+            return Ok(Action::await_change());
+        }
+    };
+    if policy.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let begun = Instant::now();
+    let result = tokio::time::timeout(RECONCILE, Box::pin(pass(policy, &context)))
+        .await
+        .unwrap_or(Err(Error::TimedOut));
+    let label = result.as_ref().map_or_else(Error::category, |_| "ok");
+    context.shared.metrics.reconciled(CONTROLLER, label, begun.elapsed().as_secs_f64());
+    if result.is_ok() {
+        context.backoff.succeeded(&ObjectRef::from_obj(&*guarded));
+    }
+    result
+}
+
+/// Called after a failed reconcile: when to try again.
+fn failed(guarded: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+    let (wait, _) = context.backoff.failed(&ObjectRef::from_obj(&*guarded));
+    tracing::warn!(policy = %guarded.name_any(), namespace = guarded.namespace(), error = error as &dyn std::error::Error, ?wait, "failed to reconcile");
+    Action::requeue(wait)
+}
+
+async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error> {
+    let shared = &context.shared;
+    let (namespace, name) = (policy.namespace().unwrap_or_default(), policy.name_any());
+    let generation = policy.metadata.generation.unwrap_or_default();
+    authority::apply(&shared.client, &namespace, &shared.authority.load(), owners(&namespace, context))
+        .await
+        .map_err(Error::Authority)?;
+    let mut catalogs = Catalogs::new();
+    let names = policy.spec.catalogs.iter().map(|catalog| catalog.name.clone()).collect();
+    dereference::read(&shared.client, &shared.store, &namespace, names, &mut catalogs).await?;
+    let unresolved = build::unresolved(&policy.spec, &catalogs);
+    let built = build::policy_snapshot(&policy.spec, &name, generation, &catalogs);
+    let invalid = built.as_ref().err().map(ToString::to_string);
+    let router = built.ok().map(Router::new);
+    let failing: Vec<String> = router.iter().flat_map(run_tests).map(|failure| failure.to_string()).collect();
+    let candidates = router.as_ref().is_some_and(|router| !router.policy_snapshot().deployments.is_empty());
+    if candidates && unresolved.is_empty() && failing.is_empty() {
+        shared.store.program(&programmed(policy, generation)?).await?;
+    }
+    let snapshot = publish::publish(context, &namespace, &mut catalogs).await?;
+    let uid = policy.uid();
+    let serving =
+        shared.store.programmed(&namespace).await?.into_iter().find(|other| Some(&other.uid) == uid.as_ref());
+    let router = match &serving {
+        Some(serving) if serving.generation == generation => router,
+        Some(serving) => last_good(serving, &catalogs),
+        None => None,
+    };
+    let resolved = unresolved.is_empty();
+    let before = policy.status.clone().unwrap_or_default();
+    let after = describe::describe(&Observation {
+        generation: policy.metadata.generation,
+        previous: &before,
+        invalid,
+        other_defaults: other_defaults(policy, context),
+        unresolved,
+        failing,
+        serving: serving.zip(router.as_ref()).map(|(serving, router)| Serving {
+            generation: serving.generation,
+            router,
+            snapshot,
+        }),
+        now: Timestamp::now(),
+    });
+    status::write(&shared.client, &shared.metrics, policy, &after).await.map_err(Error::Status)?;
+    status::tell(&context.recorder, policy, &after).await;
+    Ok(Action::requeue(if resolved { LOOK_AGAIN } else { UNRESOLVED }))
+}
+
+fn programmed(policy: &RoutingPolicy, generation: i64) -> Result<ProgrammedPolicy, Error> {
+    Ok(ProgrammedPolicy {
+        uid: policy.uid().unwrap_or_default(),
+        namespace: policy.namespace().unwrap_or_default(),
+        name: policy.name_any(),
+        generation,
+        spec: serde_json::to_value(&policy.spec)?,
+    })
+}
+
+/// The generation that serves while the newest one cannot.
+fn last_good(serving: &ProgrammedPolicy, catalogs: &Catalogs) -> Option<Router> {
+    let spec = serde_json::from_value(serving.spec.clone()).ok()?;
+    let built: PolicySnapshot =
+        build::policy_snapshot(&spec, &serving.name, serving.generation, catalogs).ok()?;
+    Some(Router::new(built))
+}
+
+/// The namespace's policies, as owners of what they share.
+fn owners(namespace: &str, context: &Context) -> Vec<OwnerReference> {
+    let policies = context.policies.state();
+    let here = policies.iter().filter(|policy| {
+        policy.namespace().as_deref() == Some(namespace) && policy.meta().deletion_timestamp.is_none()
+    });
+    here.filter_map(|policy| policy.0.as_ref().ok()?.owner_ref(&())).collect()
+}
+
+/// Other policies of the namespace that want to be the default as well.
+fn other_defaults(policy: &RoutingPolicy, context: &Context) -> Vec<String> {
+    if !policy.spec.is_default {
+        return Vec::new();
+    }
+    let (namespace, uid) = (policy.namespace(), policy.uid());
+    let policies = context.policies.state();
+    let rivals = policies.iter().filter(|other| {
+        other.namespace() == namespace
+            && other.uid() != uid
+            && other.0.as_ref().is_ok_and(|other| other.spec.is_default)
+    });
+    let mut names: Vec<String> = rivals.map(|rival| rival.name_any()).collect();
+    names.sort_unstable();
+    names
+}

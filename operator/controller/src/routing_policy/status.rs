@@ -1,0 +1,58 @@
+//! Writes a policy's status, when it changed, and tells of what changed.
+
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::{Api, Client, Resource as _, ResourceExt as _};
+use serde_json::json;
+use vox_crds::conditions::types;
+use vox_crds::{RoutingPolicy, RoutingPolicyStatus};
+
+use super::FIELD_MANAGER;
+use crate::metrics::Metrics;
+
+/// Writes `next` if it differs from what the object says.
+pub(crate) async fn write(
+    client: &Client,
+    metrics: &Metrics,
+    policy: &RoutingPolicy,
+    next: &RoutingPolicyStatus,
+) -> Result<(), kube::Error> {
+    if policy.status.as_ref() == Some(next) {
+        return Ok(());
+    }
+    let api: Api<RoutingPolicy> = Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
+    let patch = json!({
+        "apiVersion": RoutingPolicy::api_version(&()),
+        "kind": RoutingPolicy::kind(&()),
+        "status": next,
+    });
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let written = api.patch_status(&policy.name_any(), &parameters, &Patch::Apply(patch)).await;
+    metrics.status_patched(if written.is_ok() { "ok" } else { "error" });
+    written.map(drop)
+}
+
+/// Tells when a condition has another status or reason than before. An event that cannot be written is not worth failing
+/// for: the status says the same.
+pub(crate) async fn tell(recorder: &Recorder, policy: &RoutingPolicy, next: &RoutingPolicyStatus) {
+    let before = policy.status.clone().unwrap_or_default();
+    for condition in &next.conditions {
+        let known = before.conditions.iter().find(|known| known.type_ == condition.type_);
+        let same =
+            known.is_some_and(|known| known.status == condition.status && known.reason == condition.reason);
+        // That there is no evidence yet is nothing to tell anybody.
+        if same || (condition.type_ == types::EVIDENCE_SUFFICIENT && condition.status == "False") {
+            continue;
+        }
+        let event = Event {
+            type_: if condition.status == "True" { EventType::Normal } else { EventType::Warning },
+            reason: condition.reason.clone(),
+            note: Some(condition.message.chars().take(1000).collect()),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = recorder.publish(&event, &policy.object_ref(&())).await {
+            tracing::info!(%error, reason = event.reason, "failed to write an event");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The watches behind the controller: policies, and the sources that they name.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Config as ControllerConfig;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{self, ObjectRef, Store as Cache};
+use kube::runtime::{Controller, Predicate as _, WatchStreamExt as _, predicates, watcher};
+use kube::{Api, Client, Resource as _, ResourceExt as _};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use vox_crds::ModelCatalogSource;
+
+use super::dereference::Catalogs;
+use super::{CONTROLLER, Context, Guarded, failed, publish, reconcile};
+use crate::context::Backoff;
+use crate::control_plane::Shared;
+
+type Source = DeserializeGuard<ModelCatalogSource>;
+
+/// How often policies that are gone are looked for. A deletion that is seen is acted on at once.
+const FORGET: Duration = Duration::from_secs(60);
+
+/// Reconciles until told to end.
+pub(crate) async fn run(shared: Shared, end: CancellationToken) {
+    let client = shared.client.clone();
+    let (policies, writer) = reflector::store();
+    let gone = Arc::new(Notify::new());
+    let deleted = Arc::clone(&gone);
+    let events = watcher(Api::<Guarded>::all(client.clone()), watcher::Config::default())
+        .default_backoff()
+        .modify(|policy: &mut Guarded| policy.meta_mut().managed_fields = None)
+        .reflect(writer)
+        .inspect_ok(move |event| {
+            if let watcher::Event::Delete(_) = event {
+                deleted.notify_one();
+            }
+        })
+        .applied_objects()
+        .predicate_filter(predicates::generation.combine(predicates::annotations), Default::default());
+    let reporter =
+        Reporter { controller: "vox-operator".into(), instance: Some(shared.settings.pod_name.clone()) };
+    let context = Arc::new(Context {
+        recorder: Recorder::new(client.clone(), reporter),
+        backoff: Backoff::default(),
+        namespaces: Default::default(),
+        policies: policies.clone(),
+        shared: Arc::clone(&shared),
+    });
+    let forget = tokio::spawn(forget_missing(Arc::clone(&context), gone, end.clone()));
+    let named = policies.clone();
+    let config = ControllerConfig::default().concurrency(shared.settings.concurrency);
+    Controller::for_stream(events, policies)
+        .with_config(config)
+        .watches_stream(catalogs(client), move |source: Source| naming(&named, &source))
+        .graceful_shutdown_on(end.cancelled_owned())
+        .run(reconcile, failed, context)
+        .for_each(async |result| {
+            // Errors of the reconcile itself are logged where they are counted.
+            if let Err(kube::runtime::controller::Error::QueueError(error)) = result {
+                tracing::warn!(%error, controller = CONTROLLER, "a watch failed; it is restarted");
+            }
+        })
+        .await;
+    forget.abort();
+}
+
+/// Sources whose catalog, endpoint or existence changed; most of what a status says is of no interest to a policy.
+fn catalogs(client: Client) -> impl Stream<Item = Result<Source, watcher::Error>> + Send {
+    let changed = |source: &Source| {
+        let source = source.0.as_ref().ok()?;
+        let mut hasher = DefaultHasher::new();
+        source.metadata.generation.hash(&mut hasher);
+        source.metadata.deletion_timestamp.is_some().hash(&mut hasher);
+        source.status.as_ref()?.catalog.as_ref().map(|catalog| &catalog.digest).hash(&mut hasher);
+        Some(hasher.finish())
+    };
+    watcher(Api::<Source>::all(client), watcher::Config::default())
+        .default_backoff()
+        .touched_objects()
+        .predicate_filter(changed, Default::default())
+}
+
+/// The policies that name a source.
+fn naming(policies: &Cache<Guarded>, source: &Source) -> Vec<ObjectRef<Guarded>> {
+    let (namespace, name) = (source.namespace(), source.name_any());
+    let names = |policy: &Guarded| {
+        policy.0.as_ref().is_ok_and(|policy| policy.spec.catalogs.iter().any(|catalog| catalog.name == name))
+    };
+    let policies = policies.state();
+    let naming = policies.iter().filter(|policy| policy.namespace() == namespace && names(policy));
+    naming.map(|policy| ObjectRef::from_obj(&**policy)).collect()
+}
+
+/// A policy that is gone leaves the snapshot of its namespace.
+async fn forget_missing(context: Arc<Context>, gone: Arc<Notify>, end: CancellationToken) {
+    if context.policies.wait_until_ready().await.is_err() {
+        return;
+    }
+    while !end.is_cancelled() {
+        let alive: Vec<String> = context.policies.state().iter().filter_map(|policy| policy.uid()).collect();
+        match context.shared.store.forget_missing_policies(&alive).await {
+            Ok(namespaces) => {
+                for namespace in namespaces {
+                    if let Err(error) = publish::publish(&context, &namespace, &mut Catalogs::new()).await {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            namespace,
+                            "failed to publish a snapshot"
+                        );
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "failed to forget policies")
+            }
+        }
+        let _ = tokio::time::timeout(FORGET, gone.notified()).await;
+    }
+}

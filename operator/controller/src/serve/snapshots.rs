@@ -1,0 +1,151 @@
+//! Snapshots for sidecars: one endless answer, a line a snapshot, empty lines between to show that both sides are there.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use futures::Stream;
+use http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::auth::Authenticator;
+use super::problem::Problem;
+use crate::control_plane::Shared;
+use crate::names::is_object_name;
+use crate::snapshots::Sent;
+
+/// How long nothing is sent at most. A sidecar that hears nothing for three times as long connects anew.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long one answer lasts: then the sidecar shows its token again, which may have been revoked meanwhile.
+const LASTS: Duration = Duration::from_secs(1800);
+
+#[derive(Clone)]
+struct Calls {
+    shared: Shared,
+    authenticator: Authenticator,
+    end: CancellationToken,
+}
+
+pub(super) fn routes(shared: Shared, authenticator: Authenticator, end: CancellationToken) -> Router {
+    Router::new().route("/v1/namespaces/{namespace}/snapshot", get(follow)).with_state(Calls {
+        shared,
+        authenticator,
+        end,
+    })
+}
+
+#[derive(Deserialize)]
+struct After {
+    /// The version that the caller has; 0 when it has none.
+    #[serde(default)]
+    after: u64,
+}
+
+async fn follow(
+    State(calls): State<Calls>,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<After>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let bad = |error: String| Problem::new(StatusCode::BAD_REQUEST, "BadRequest", error);
+    let Path(namespace) = path.map_err(|error| bad(error.to_string()))?;
+    let Query(After { after }) = query.map_err(|error| bad(error.to_string()))?;
+    if !is_object_name(&namespace) {
+        return Err(bad("the namespace is no name of a Kubernetes object".to_owned()));
+    }
+    admit(&calls, &namespace, &headers).await?;
+    let newest = calls.shared.snapshots.follow(&calls.shared.store, &namespace).await?;
+    let lines = lines(newest, after, calls.end.clone());
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+}
+
+/// A pod reads the snapshots of its own namespace and of no other.
+async fn admit(calls: &Calls, namespace: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    let user = calls.authenticator.user(headers).await.inspect_err(|_| {
+        calls.shared.metrics.call_refused("token");
+        tracing::warn!(target: "audit", namespace, "snapshot refused: no valid token");
+    })?;
+    if user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')).map(|(of, _)| of)
+        == Some(namespace)
+    {
+        return Ok(());
+    }
+    calls.shared.metrics.call_refused("identity");
+    tracing::warn!(target: "audit", user = &*user, namespace, "snapshot refused: not of this namespace");
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "NotOfTheNamespace",
+        format!("{user} may not read the snapshots of namespace {namespace}"),
+    ))
+}
+
+type Line = Result<Bytes, Infallible>;
+
+/// The newest snapshot if it is newer than `after`, then each that follows.
+fn lines(
+    newest: watch::Receiver<Option<Arc<Sent>>>,
+    after: u64,
+    end: CancellationToken,
+) -> impl Stream<Item = Line> + Send + 'static {
+    let until = Instant::now() + LASTS;
+    futures::stream::unfold((newest, after, end), move |(mut newest, sent, end)| async move {
+        loop {
+            let next = newest.borrow_and_update().clone().filter(|next| next.version > sent);
+            if let Some(next) = next {
+                return Some((Ok(next.document.clone()), (newest, next.version, end)));
+            }
+            tokio::select! {
+                changed = newest.changed() => if changed.is_err() { return None },
+                () = tokio::time::sleep(HEARTBEAT) => {
+                    return Some((Ok(Bytes::from_static(b"\n")), (newest, sent, end)));
+                }
+                () = tokio::time::sleep_until(until) => return None,
+                () = end.cancelled() => return None,
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+
+    use super::*;
+
+    fn version(version: u64) -> Option<Arc<Sent>> {
+        Some(Arc::new(Sent { version, document: format!("{version}\n").into() }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sidecar_gets_what_is_newer_than_what_it_has_and_hears_a_heartbeat_otherwise() {
+        let (sender, receiver) = watch::channel(version(7));
+        let end = CancellationToken::new();
+        let mut lines = Box::pin(lines(receiver, 7, end.clone()));
+        assert_eq!(lines.next().await, Some(Ok(Bytes::from_static(b"\n"))), "it has 7 already");
+        sender.send_replace(version(9));
+        assert_eq!(lines.next().await, Some(Ok(Bytes::from_static(b"9\n"))));
+        end.cancel();
+        assert_eq!(lines.next().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_ends_so_that_a_revoked_token_does_not_read_on() {
+        let (_sender, receiver) = watch::channel(version(1));
+        let lines = lines(receiver, 0, CancellationToken::new());
+        let said: Vec<Line> = lines.collect().await;
+        assert_eq!(
+            said.len(),
+            1 + 119,
+            "the snapshot, and a heartbeat each fifteen seconds for half an hour"
+        );
+    }
+}
