@@ -2,6 +2,8 @@
 
 pub(crate) mod apply;
 pub(crate) mod build;
+pub(crate) mod changes;
+mod cron;
 pub(crate) mod dereference;
 pub(crate) mod describe;
 pub(crate) mod due;
@@ -28,8 +30,9 @@ use vox_store::catalog::{RunIdentity, SourceIdentity};
 use crate::context::Backoff;
 use crate::control_plane::Shared;
 use build::{Owner, Surroundings};
+use changes::Change;
 use dereference::{Children, Dereferenced};
-use describe::{Change, Observation};
+use describe::Observation;
 use due::{Due, Request, Situation};
 use validate::{Problem, ValidatedSource};
 
@@ -159,7 +162,7 @@ async fn pass(source: &ModelCatalogSource, context: &Context) -> Result<Action, 
         .await
         .map_err(Error::Status)?;
     let missed = due.as_ref().and_then(|due| due.missed).map(|time| missed(source, context, time));
-    let told = describe::changes(&before, &after).into_iter().chain(too_soon).chain(missed).collect();
+    let told = changes::changes(&before, &after).into_iter().chain(too_soon).chain(missed).collect();
     status::tell(&context.recorder, source, told).await;
     Ok(next_look(&live, &verdict, due.as_ref(), refusal.is_some(), &after, now))
 }
