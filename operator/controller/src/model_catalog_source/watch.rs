@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::DeserializeGuard;
 use kube::runtime::controller::Config as ControllerConfig;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef, Store as Cache};
@@ -32,9 +32,9 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
     let (sources, source_events) = sources(&shared);
     let ours = watcher::Config::default().labels(MANAGED_SELECTOR);
     let (service_accounts, account_writer) = reflector::store();
-    let account_events = watcher(Api::<PartialObjectMeta<ServiceAccount>>::all(client.clone()), ours.clone())
+    let account_events = watcher(Api::<ServiceAccount>::all(client.clone()), ours.clone())
         .default_backoff()
-        .modify(PartialObjectMeta::<ServiceAccount>::forget_managers)
+        .modify(ServiceAccount::forget_managers)
         .reflect(account_writer)
         .touched_objects();
     let (cron_jobs, cron_job_writer) = reflector::store();
