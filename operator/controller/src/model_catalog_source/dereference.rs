@@ -39,6 +39,8 @@ pub(crate) struct Dereferenced {
     pub(crate) jobs: Vec<JobState>,
     /// Jobs of all sources that have a pod. One that a quota holds up, or that is suspended, takes nobody's place.
     pub(crate) runs_in_flight: usize,
+    /// Those of them in this source's namespace.
+    pub(crate) runs_of_namespace: usize,
 }
 
 /// A Job of a source, as far as it matters.
@@ -71,6 +73,10 @@ pub(crate) async fn dereference(
         service_account: children.service_accounts.get(&ObjectRef::new(&child).within(&namespace)),
         cron_job: children.cron_jobs.get(&ObjectRef::new(&child).within(&namespace)),
         runs_in_flight: all_jobs.iter().filter(|job| has_pod(job)).count(),
+        runs_of_namespace: all_jobs
+            .iter()
+            .filter(|job| has_pod(job) && job.namespace().as_deref() == Some(&namespace))
+            .count(),
         jobs: all_jobs
             .iter()
             .filter(|job| job.namespace().as_deref() == Some(&namespace))

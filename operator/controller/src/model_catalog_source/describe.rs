@@ -10,15 +10,19 @@ use vox_crds::model_catalog_source::{
 use vox_store::catalog::{CatalogState, SourceState};
 
 use super::due::{later, promise};
+use super::messages;
 use super::validate::{Problem, ValidatedSource};
 
 /// Everything a status is made from.
 pub(crate) struct Observation<'a> {
+    pub(crate) name: String,
     pub(crate) generation: Option<i64>,
     pub(crate) previous: &'a ModelCatalogSourceStatus,
     pub(crate) verdict: Result<&'a ValidatedSource, &'a Problem>,
     /// `None` while the store is away: what the status said before, stays.
     pub(crate) state: Option<&'a SourceState>,
+    /// A run is due and others' runs leave it no place.
+    pub(crate) waits: bool,
     /// A run is under way or was just started.
     pub(crate) running: bool,
     /// The request that was handled now or before.
@@ -60,11 +64,17 @@ pub(crate) fn describe(seen: &Observation<'_>) -> ModelCatalogSourceStatus {
     }
     let (ready, reason, message) = ready(seen, &status);
     push(&mut status, seen, types::READY, ready, reason, message);
-    let (fresh, reason, message) = fresh(seen, &status);
+    let (fresh, reason, mut message) = fresh(seen, &status);
+    if let Some(short) = seen.verdict.ok().and_then(messages::stale_between_runs) {
+        message = format!("{message}; {short}");
+    }
     push(&mut status, seen, types::FRESH, fresh, reason, message);
     if seen.running {
         let message = "a discovery run is under way".to_owned();
         push(&mut status, seen, types::RECONCILING, "True", reasons::DISCOVERING, message);
+    }
+    if seen.waits && !seen.running {
+        push(&mut status, seen, types::RECONCILING, "True", reasons::DISCOVERING, messages::WAITS.to_owned());
     }
     if let Err(problem) = seen.verdict {
         push(&mut status, seen, types::STALLED, "True", reasons::INVALID_SPEC, problem.to_string());
@@ -126,12 +136,16 @@ fn ready(seen: &Observation<'_>, status: &ModelCatalogSourceStatus) -> Verdict {
                 catalog.revision, catalog.models
             )
         });
-        return no(&attempt.outcome, format!("{}{kept}", attempt.message));
+        // Of a run that is under way, nobody wants to know the next.
+        let next = status.next_refresh_time.as_ref().map(|time| time.0).filter(|_| !seen.running);
+        let next = messages::next_try(&seen.name, next);
+        return no(&attempt.outcome, format!("{}{kept}{next}", attempt.message));
     }
     match (&status.catalog, seen.verdict.is_ok_and(|source| source.suspend)) {
         (None, true) => no(reasons::SUSPENDED, "suspended before any catalog was fetched".to_owned()),
         (None, false) => {
-            ("Unknown", reasons::DISCOVERING.to_owned(), "no discovery run has ended yet".to_owned())
+            let waits = if seen.waits { format!("; {}", messages::WAITS) } else { String::new() };
+            ("Unknown", reasons::DISCOVERING.to_owned(), format!("no discovery run has ended yet{waits}"))
         }
         (Some(catalog), suspended) => {
             let reason = if suspended { reasons::SUSPENDED } else { reasons::PUBLISHED };
@@ -207,7 +221,7 @@ mod tests {
     }
 
     fn source() -> ValidatedSource {
-        let spec = serde_json::json!({ "provider": { "openRouter": {} }, "freshness": { "maxAge": "2h" }, "jitter": "0s" });
+        let spec = serde_json::json!({ "provider": { "openRouter": {} }, "freshness": { "maxAge": "2h" }, "jitter": "0s", "schedule": "0 * * * *" });
         validate(&ModelCatalogSource::new("s", serde_json::from_value(spec).unwrap())).unwrap()
     }
 
@@ -246,6 +260,8 @@ mod tests {
         now: i64,
     ) -> ModelCatalogSourceStatus {
         describe(&Observation {
+            name: "s".to_owned(),
+            waits: false,
             generation: Some(1),
             previous,
             verdict: Ok(&source()),
@@ -327,6 +343,8 @@ mod tests {
     #[test]
     fn an_invalid_spec_stalls_the_source_and_is_told_once() {
         let status = describe(&Observation {
+            name: "s".to_owned(),
+            waits: false,
             generation: Some(2),
             previous: &Default::default(),
             verdict: Err(&Problem::Provider),
@@ -338,5 +356,36 @@ mod tests {
         });
         assert_eq!(said(&status, "Stalled").1, "InvalidSpec");
         assert_eq!(changes(&Default::default(), &status).len(), 1);
+    }
+
+    #[test]
+    fn a_source_without_a_place_says_that_it_waits() {
+        let status = describe(&Observation {
+            name: "s".to_owned(),
+            waits: true,
+            generation: Some(1),
+            previous: &Default::default(),
+            verdict: Ok(&source()),
+            state: Some(&SourceState::default()),
+            running: false,
+            handled: None,
+            refusal: None,
+            now: at(10),
+        });
+        for kind in ["Ready", "Reconciling"] {
+            assert!(condition(&status, kind).unwrap().message.contains("waits for a place"), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_failed_source_says_when_it_is_tried_again_and_goes_on_saying_so() {
+        let mut failed =
+            SourceState { finished: Some(attempt("ProviderError", "it answered 500", 1)), ..published() };
+        let before = status(&Default::default(), Some(&failed), 1100);
+        let message = |status: &ModelCatalogSourceStatus| condition(status, "Ready").unwrap().message.clone();
+        assert!(message(&before).contains("; next try at 1970-01-01 01:00 UTC; `kubectl annotate mcat s "));
+        assert_eq!(status(&before, Some(&failed), 1160), before);
+        failed.finished = Some(attempt("Published", "", 0));
+        assert!(!message(&status(&before, Some(&failed), 1200)).contains("next try"));
     }
 }

@@ -81,6 +81,11 @@ impl Schedule {
         next.timestamp().checked_add(delay).ok()
     }
 
+    /// Whether a run starts at `time`, which is in whole seconds.
+    pub(crate) fn is_due(&self, time: Timestamp) -> bool {
+        time.checked_sub(SignedDuration::from_secs(1)).is_ok_and(|before| self.next(before) == Some(time))
+    }
+
     fn shortest_gap(&self, now: Timestamp) -> Option<Duration> {
         let times: Vec<Timestamp> = self
             .cron

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use vox_crds::ModelCatalogSource;
 
 use super::dereference::Children;
+use super::places::Places;
 use super::{CONTROLLER, Context, failed, reconcile, retire_missing};
 use crate::context::Backoff;
 use crate::control_plane::Shared;
@@ -54,6 +55,7 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
     let context = Arc::new(Context {
         recorder: Recorder::new(client, reporter),
         children: Children { service_accounts, cron_jobs, jobs },
+        places: Places::default(),
         backoff: Backoff::default(),
         shared: Arc::clone(&shared),
     });
