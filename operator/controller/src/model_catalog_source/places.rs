@@ -46,6 +46,8 @@ impl Places {
     /// Notes whether a source waits.
     pub(crate) fn note(&self, source: Waiting, waits: bool, now: Timestamp) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A source that was deleted while it waited does not come back to say so.
+        waiting.retain(|_, asked| now.duration_since(*asked) < FORGOTTEN);
         if waits {
             waiting.insert(source, now);
         } else {
