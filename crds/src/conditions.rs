@@ -61,6 +61,8 @@ reasons! {
     MODELS_REMOVED = "ModelsRemoved";
     /// A requested run was not made: the provider was asked less than the minimum interval ago.
     REQUEST_TOO_SOON = "RequestTooSoon";
+    /// `spec.freshness.maxAge` is shorter than the time between two scheduled runs: the source is stale in between.
+    STALE_BETWEEN_RUNS = "StaleBetweenRuns";
     /// A scheduled run did not happen.
     SCHEDULE_MISSED = "ScheduleMissed";
     /// The policy can be decided with.

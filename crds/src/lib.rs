@@ -7,6 +7,7 @@
 
 pub mod conditions;
 pub mod duration;
+mod expressions;
 pub mod generate;
 pub mod model_catalog_source;
 pub mod provider;

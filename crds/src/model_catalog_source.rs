@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use vox_contracts::{ModelTier, StrengthTag};
 
 use crate::duration::DurationText;
+use crate::expressions::{has_endpoint_where_none_is_public, has_usable_port, is_cron_line};
 use crate::provider::ProviderSelector;
 
 /// Set to any new value (a time, usually) to ask for a discovery run now; echoed in `status.lastHandledRequest`.
@@ -54,6 +55,8 @@ pub const REQUESTED_AT: &str = "vox.dev/requestedAt";
         .message("spec.endpoint is required for ollama: the URL of the server, such as http://ollama.models.svc:11434"),
     validation = Rule::new("!has(self.provider.openAICompatible) || has(self.provider.openAICompatible.name) || has(self.endpoint)")
         .message("spec.endpoint is required for an openAICompatible provider without a name: its base URL, such as https://llm.example.com/v1"),
+    validation = Rule::new(has_endpoint_where_none_is_public())
+        .message("spec.endpoint is required for an openAICompatible provider without a public address (servers of your own, and clouds with an address for each customer): its base URL, such as http://vllm.models.svc:8000/v1"),
     validation = Rule::new("!has(self.jitter) || !has(self.schedule) || !self.schedule.matches('^[*]/[0-9]+ [*] [*] [*] [*]$') || duration(self.jitter) < duration(self.schedule.find('[0-9]+') + 'm')")
         .message("spec.jitter must be shorter than the time between two scheduled runs"),
     validation = Rule::new("!has(self.minInterval) || !has(self.freshness) || !has(self.freshness.maxAge) || duration(self.minInterval) <= duration(self.freshness.maxAge)")
@@ -69,7 +72,8 @@ pub struct ModelCatalogSourceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != '' && !self.contains('@') && !self.contains('?') && !self.contains('#')")
-        .message("must be an http or https URL with a host and without a user name, password or query, such as https://openrouter.ai/api/v1"))]
+        .message("must be an http or https URL with a host and without a user name, password or query, such as https://openrouter.ai/api/v1"),
+        validation = Rule::new(has_usable_port()).message("must have a port between 1 and 65535, or none"))]
     pub endpoint: Option<String>,
 
     /// The key of a Secret in this namespace that holds the provider's API key. It is mounted into the discovery Job; the
@@ -81,8 +85,8 @@ pub struct ModelCatalogSourceSpec {
     /// kind of provider (03:00 daily; every ten minutes for ollama).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
-    #[x_kube(validation = Rule::new("self.matches('^(@(hourly|daily|midnight|weekly|monthly|yearly|annually)|[0-9A-Za-z*/,-]+( +[0-9A-Za-z*/,-]+){4})$')")
-        .message("must be five cron fields such as '0 3 * * *', or one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually"))]
+    #[x_kube(validation = Rule::new(is_cron_line())
+        .message("must be five cron fields such as '0 3 * * *': minute 0-59, hour 0-23, day of month 1-31, month 1-12 or JAN-DEC, day of week 0-6 or SUN-SAT (Sunday is 0, not 7); or one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually"))]
     pub schedule: Option<String>,
 
     /// Time zone of the schedule, as in the IANA database. Default: Etc/UTC.
@@ -197,7 +201,7 @@ pub struct ModelCatalogSourceStatus {
     /// When the provider last confirmed the catalog.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_refresh_time: Option<Time>,
-    /// When the next scheduled fetch starts, jitter included.
+    /// When the next fetch starts: by schedule, jitter included, or after a failure the next try if that is sooner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_refresh_time: Option<Time>,
     /// When the catalog turns stale if nothing refreshes it.

@@ -56,15 +56,17 @@ pub(crate) async fn apply(
     live: &Dereferenced,
 ) -> Result<(), Error> {
     let Desired { service_account, mut cron_job, job } = desired;
-    if !live.has_service_account {
+    let wanted = serde_json::to_value(&service_account).map_err(json("a ServiceAccount"))?;
+    let found = live.service_account.as_deref().map(serde_json::to_value).transpose();
+    let found = found.map_err(json("a ServiceAccount"))?;
+    if !found.is_some_and(|found| holds(&wanted, &found)) {
         let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
         write(&api, uid, &service_account, "ServiceAccount").await?;
     }
-    let json = |source| Error::Json { what: "a CronJob", source };
-    let digest = sha256(serde_json::to_string(&cron_job).map_err(json)?.as_bytes());
+    let digest = sha256(serde_json::to_string(&cron_job).map_err(json("a CronJob"))?.as_bytes());
     cron_job.annotations_mut().insert(APPLIED_ANNOTATION.to_owned(), digest);
-    let wanted = serde_json::to_value(&cron_job).map_err(json)?;
-    let found = live.cron_job.as_deref().map(serde_json::to_value).transpose().map_err(json)?;
+    let wanted = serde_json::to_value(&cron_job).map_err(json("a CronJob"))?;
+    let found = live.cron_job.as_deref().map(serde_json::to_value).transpose().map_err(json("a CronJob"))?;
     if !found.is_some_and(|found| holds(&wanted, &found)) {
         let api: Api<CronJob> = Api::namespaced(client.clone(), namespace);
         write(&api, uid, &cron_job, "CronJob").await?;
@@ -73,6 +75,10 @@ pub(crate) async fn apply(
         create(&Api::namespaced(client.clone(), namespace), &job).await?;
     }
     Ok(())
+}
+
+fn json(what: &'static str) -> impl Fn(serde_json::Error) -> Error {
+    move |source| Error::Json { what, source }
 }
 
 /// Writes an object, unless there is one of its name that is not the source's own: applying would take it over, and
@@ -121,12 +127,30 @@ fn holds(wanted: &Value, found: &Value) -> bool {
                 }
             })
         }
+        // Others add elements (a sidecar, a variable) that applying cannot take away: they are no difference.
+        (Value::Array(wanted), Value::Array(found)) if !wanted.is_empty() && wanted.iter().all(is_keyed) => {
+            wanted
+                .iter()
+                .all(|wanted| found.iter().any(|found| key(wanted) == key(found) && holds(wanted, found)))
+        }
         (Value::Array(wanted), Value::Array(found)) => {
             wanted.len() == found.len()
                 && wanted.iter().zip(found).all(|(wanted, found)| holds(wanted, found))
         }
         (wanted, found) => wanted == found,
     }
+}
+
+/// What an element of a list is merged by in the lists that we write, in the order in which it is looked for: a volume
+/// mount has a name as well, and an owner too.
+const KEYS: [&str; 3] = ["mountPath", "uid", "name"];
+
+fn key(element: &Value) -> Option<(&'static str, &Value)> {
+    KEYS.into_iter().find_map(|key| element.get(key).map(|value| (key, value)))
+}
+
+fn is_keyed(element: &Value) -> bool {
+    key(element).is_some()
 }
 
 #[cfg(test)]
@@ -148,5 +172,38 @@ mod tests {
         assert!(!holds(&wanted, &json!({ "spec": { "schedule": "0 4 * * *", "suspend": false } })));
         assert!(!holds(&wanted, &json!({ "spec": { "schedule": "0 3 * * *" } })));
         assert!(!holds(&json!({ "list": [1] }), &json!({ "list": [1, 2] })));
+    }
+
+    #[test]
+    fn what_others_add_to_a_list_is_no_difference_and_a_change_of_ours_is() {
+        let wanted = json!({ "containers": [{ "name": "discover", "image": "a", "env": [{ "name": "X", "value": "1" }] }] });
+        let sidecar = json!({ "name": "proxy", "image": "b" });
+        let found = |image, value| {
+            let env = [json!({ "name": "INJECTED", "value": "2" }), json!({ "name": "X", "value": value })];
+            json!({ "containers": [sidecar, { "name": "discover", "image": image, "env": env }] })
+        };
+        assert!(holds(&wanted, &found("a", "1")));
+        assert!(!holds(&wanted, &found("other", "1")));
+        assert!(!holds(&wanted, &found("a", "other")));
+        assert!(!holds(&wanted, &json!({ "containers": [sidecar] })), "ours is gone");
+    }
+
+    #[test]
+    fn mounts_are_known_by_their_path_and_owners_by_their_uid() {
+        let wanted = json!([{ "name": "token", "mountPath": "/a", "readOnly": true }]);
+        let other = json!({ "name": "token", "mountPath": "/b" });
+        assert!(holds(&wanted, &json!([other, { "name": "token", "mountPath": "/a", "readOnly": true }])));
+        assert!(!holds(&wanted, &json!([other, { "name": "token", "mountPath": "/a" }])));
+        assert!(!holds(&json!([{ "uid": "1", "name": "s" }]), &json!([{ "uid": "2", "name": "s" }])));
+    }
+
+    #[test]
+    fn an_edit_of_the_service_account_shows_and_a_pull_secret_of_others_does_not() {
+        let wanted = json!({ "metadata": { "labels": { "a": "b" } }, "automountServiceAccountToken": false });
+        let edited = json!({ "metadata": { "labels": { "a": "b" } }, "automountServiceAccountToken": true });
+        let added = json!({ "metadata": { "labels": { "a": "b", "c": "d" } }, "automountServiceAccountToken": false,
+            "imagePullSecrets": [{ "name": "registry" }] });
+        assert!(!holds(&wanted, &edited));
+        assert!(holds(&wanted, &added));
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store as Cache};
 use kube::{Resource, ResourceExt as _};
 use vox_crds::ModelCatalogSource;
@@ -16,7 +15,7 @@ use crate::names;
 /// Caches of the children of all sources, filled by watches.
 #[derive(Clone)]
 pub(crate) struct Children {
-    pub(crate) service_accounts: Cache<PartialObjectMeta<ServiceAccount>>,
+    pub(crate) service_accounts: Cache<ServiceAccount>,
     pub(crate) cron_jobs: Cache<CronJob>,
     pub(crate) jobs: Cache<Job>,
 }
@@ -35,11 +34,13 @@ impl Children {
 pub(crate) struct Dereferenced {
     /// What the store knows; an error while it is away.
     pub(crate) state: Result<SourceState, vox_store::Error>,
-    pub(crate) has_service_account: bool,
+    pub(crate) service_account: Option<Arc<ServiceAccount>>,
     pub(crate) cron_job: Option<Arc<CronJob>>,
     pub(crate) jobs: Vec<JobState>,
     /// Jobs of all sources that have a pod. One that a quota holds up, or that is suspended, takes nobody's place.
     pub(crate) runs_in_flight: usize,
+    /// Those of them in this source's namespace.
+    pub(crate) runs_of_namespace: usize,
 }
 
 /// A Job of a source, as far as it matters.
@@ -69,12 +70,13 @@ pub(crate) async fn dereference(
     let all_jobs = children.jobs.state();
     Dereferenced {
         state: store.source_state(&uid).await,
-        has_service_account: children
-            .service_accounts
-            .get(&ObjectRef::new(&child).within(&namespace))
-            .is_some(),
+        service_account: children.service_accounts.get(&ObjectRef::new(&child).within(&namespace)),
         cron_job: children.cron_jobs.get(&ObjectRef::new(&child).within(&namespace)),
         runs_in_flight: all_jobs.iter().filter(|job| has_pod(job)).count(),
+        runs_of_namespace: all_jobs
+            .iter()
+            .filter(|job| has_pod(job) && job.namespace().as_deref() == Some(&namespace))
+            .count(),
         jobs: all_jobs
             .iter()
             .filter(|job| job.namespace().as_deref() == Some(&namespace))

@@ -1,4 +1,4 @@
-//! From what was observed to the status that a user reads, and the events that tell of its changes. Pure: the same
+//! From what was observed to the status that a user reads. Pure: the same
 //! observation gives the same status, so that nothing is written when nothing changed.
 
 use jiff::Timestamp;
@@ -10,15 +10,19 @@ use vox_crds::model_catalog_source::{
 use vox_store::catalog::{CatalogState, SourceState};
 
 use super::due::{later, promise};
+use super::messages;
 use super::validate::{Problem, ValidatedSource};
 
 /// Everything a status is made from.
 pub(crate) struct Observation<'a> {
+    pub(crate) name: String,
     pub(crate) generation: Option<i64>,
     pub(crate) previous: &'a ModelCatalogSourceStatus,
     pub(crate) verdict: Result<&'a ValidatedSource, &'a Problem>,
     /// `None` while the store is away: what the status said before, stays.
     pub(crate) state: Option<&'a SourceState>,
+    /// A run is due and others' runs leave it no place.
+    pub(crate) waits: bool,
     /// A run is under way or was just started.
     pub(crate) running: bool,
     /// The request that was handled now or before.
@@ -60,11 +64,17 @@ pub(crate) fn describe(seen: &Observation<'_>) -> ModelCatalogSourceStatus {
     }
     let (ready, reason, message) = ready(seen, &status);
     push(&mut status, seen, types::READY, ready, reason, message);
-    let (fresh, reason, message) = fresh(seen, &status);
+    let (fresh, reason, mut message) = fresh(seen, &status);
+    if let Some(short) = seen.verdict.ok().and_then(messages::stale_between_runs) {
+        message = format!("{message}; {short}");
+    }
     push(&mut status, seen, types::FRESH, fresh, reason, message);
     if seen.running {
         let message = "a discovery run is under way".to_owned();
         push(&mut status, seen, types::RECONCILING, "True", reasons::DISCOVERING, message);
+    }
+    if seen.waits && !seen.running {
+        push(&mut status, seen, types::RECONCILING, "True", reasons::DISCOVERING, messages::WAITS.to_owned());
     }
     if let Err(problem) = seen.verdict {
         push(&mut status, seen, types::STALLED, "True", reasons::INVALID_SPEC, problem.to_string());
@@ -126,12 +136,16 @@ fn ready(seen: &Observation<'_>, status: &ModelCatalogSourceStatus) -> Verdict {
                 catalog.revision, catalog.models
             )
         });
-        return no(&attempt.outcome, format!("{}{kept}", attempt.message));
+        // Of a run that is under way, nobody wants to know the next.
+        let next = status.next_refresh_time.as_ref().map(|time| time.0).filter(|_| !seen.running);
+        let next = messages::next_try(&seen.name, next);
+        return no(&attempt.outcome, format!("{}{kept}{next}", attempt.message));
     }
     match (&status.catalog, seen.verdict.is_ok_and(|source| source.suspend)) {
         (None, true) => no(reasons::SUSPENDED, "suspended before any catalog was fetched".to_owned()),
         (None, false) => {
-            ("Unknown", reasons::DISCOVERING.to_owned(), "no discovery run has ended yet".to_owned())
+            let waits = if seen.waits { format!("; {}", messages::WAITS) } else { String::new() };
+            ("Unknown", reasons::DISCOVERING.to_owned(), format!("no discovery run has ended yet{waits}"))
         }
         (Some(catalog), suspended) => {
             let reason = if suspended { reasons::SUSPENDED } else { reasons::PUBLISHED };
@@ -193,69 +207,12 @@ pub(crate) fn condition<'a>(status: &'a ModelCatalogSourceStatus, kind: &str) ->
     status.conditions.iter().find(|condition| condition.type_ == kind)
 }
 
-/// Something worth an event.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Change {
-    pub(crate) warning: bool,
-    pub(crate) reason: String,
-    pub(crate) note: String,
-}
-
-/// What to tell of the way from one status to the next.
-pub(crate) fn changes(before: &ModelCatalogSourceStatus, after: &ModelCatalogSourceStatus) -> Vec<Change> {
-    let mut told = Vec::new();
-    let mut tell =
-        |warning, reason: &str, note: String| told.push(Change { warning, reason: reason.to_owned(), note });
-    let known = before.catalog.as_ref().map(|catalog| catalog.revision);
-    if let Some(catalog) = after.catalog.as_ref().filter(|catalog| Some(catalog.revision) != known) {
-        let revision = catalog.revision;
-        if catalog.added > 0 {
-            tell(
-                false,
-                reasons::DISCOVERED,
-                format!("revision {revision}: {} new of {} models", catalog.added, catalog.models),
-            );
-        }
-        if catalog.repriced > 0 {
-            tell(
-                false,
-                reasons::REPRICED,
-                format!("revision {revision}: {} models have another price", catalog.repriced),
-            );
-        }
-        if catalog.removed > 0 {
-            tell(
-                false,
-                reasons::MODELS_REMOVED,
-                format!("revision {revision}: {} models are gone", catalog.removed),
-            );
-        }
-    }
-    // What stalls a source is told by Ready, with the same reason.
-    for kind in [types::READY, types::FRESH] {
-        let (old, new) = (condition(before, kind), condition(after, kind));
-        let Some(new) = new else { continue };
-        let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
-        // A new source is not fresh and no news.
-        let unremarkable = new.reason == reasons::NEVER_FETCHED || new.reason == reasons::SUSPENDED;
-        if same || unremarkable {
-            continue;
-        }
-        let recovered = old.is_some_and(|old| old.status == "False" && old.reason != reasons::NEVER_FETCHED);
-        if new.status == "False" {
-            tell(true, &new.reason, new.message.clone());
-        } else if recovered && new.status == "True" {
-            tell(false, &new.reason, new.message.clone());
-        }
-    }
-    told
-}
-
 #[cfg(test)]
 mod tests {
     use vox_crds::ModelCatalogSource;
     use vox_store::catalog::AttemptState;
 
+    use super::super::changes::{Change, changes};
     use super::*;
     use crate::model_catalog_source::validate::validate;
 
@@ -264,7 +221,7 @@ mod tests {
     }
 
     fn source() -> ValidatedSource {
-        let spec = serde_json::json!({ "provider": { "openRouter": {} }, "freshness": { "maxAge": "2h" }, "jitter": "0s" });
+        let spec = serde_json::json!({ "provider": { "openRouter": {} }, "freshness": { "maxAge": "2h" }, "jitter": "0s", "schedule": "0 * * * *" });
         validate(&ModelCatalogSource::new("s", serde_json::from_value(spec).unwrap())).unwrap()
     }
 
@@ -303,6 +260,8 @@ mod tests {
         now: i64,
     ) -> ModelCatalogSourceStatus {
         describe(&Observation {
+            name: "s".to_owned(),
+            waits: false,
             generation: Some(1),
             previous,
             verdict: Ok(&source()),
@@ -384,6 +343,8 @@ mod tests {
     #[test]
     fn an_invalid_spec_stalls_the_source_and_is_told_once() {
         let status = describe(&Observation {
+            name: "s".to_owned(),
+            waits: false,
             generation: Some(2),
             previous: &Default::default(),
             verdict: Err(&Problem::Provider),
@@ -395,5 +356,36 @@ mod tests {
         });
         assert_eq!(said(&status, "Stalled").1, "InvalidSpec");
         assert_eq!(changes(&Default::default(), &status).len(), 1);
+    }
+
+    #[test]
+    fn a_source_without_a_place_says_that_it_waits() {
+        let status = describe(&Observation {
+            name: "s".to_owned(),
+            waits: true,
+            generation: Some(1),
+            previous: &Default::default(),
+            verdict: Ok(&source()),
+            state: Some(&SourceState::default()),
+            running: false,
+            handled: None,
+            refusal: None,
+            now: at(10),
+        });
+        for kind in ["Ready", "Reconciling"] {
+            assert!(condition(&status, kind).unwrap().message.contains("waits for a place"), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_failed_source_says_when_it_is_tried_again_and_goes_on_saying_so() {
+        let mut failed =
+            SourceState { finished: Some(attempt("ProviderError", "it answered 500", 1)), ..published() };
+        let before = status(&Default::default(), Some(&failed), 1100);
+        let message = |status: &ModelCatalogSourceStatus| condition(status, "Ready").unwrap().message.clone();
+        assert!(message(&before).contains("; next try at 1970-01-01 01:00 UTC; `kubectl annotate mcat s "));
+        assert_eq!(status(&before, Some(&failed), 1160), before);
+        failed.finished = Some(attempt("Published", "", 0));
+        assert!(!message(&status(&before, Some(&failed), 1200)).contains("next try"));
     }
 }

@@ -15,7 +15,7 @@ const GRACE: SignedDuration = SignedDuration::from_mins(5);
 const RESYNC: SignedDuration = SignedDuration::from_mins(30);
 
 /// How soon to look whether other sources' runs have made room.
-const CROWDED: SignedDuration = SignedDuration::from_secs(5);
+pub(crate) const CROWDED: SignedDuration = SignedDuration::from_secs(5);
 
 /// What a source needs now.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(crate) struct Due {
     pub(crate) request: Request,
     /// The scheduled time at which nothing happened.
     pub(crate) missed: Option<Timestamp>,
+    /// A run is due and has to wait until others end.
+    pub(crate) waits: bool,
     /// When to look again, if nothing happens before.
     pub(crate) look_again: Timestamp,
 }
@@ -74,6 +76,7 @@ pub(crate) fn due(source: &ValidatedSource, state: &SourceState, situation: Situ
         run: None,
         request: if pending.is_some() { Request::Pending } else { Request::None },
         missed: None,
+        waits: false,
         look_again: look_again(source, state, now),
     };
     // A run that asked and whose end is not known yet is one in flight, also when its Job is gone.
@@ -85,7 +88,7 @@ pub(crate) fn due(source: &ValidatedSource, state: &SourceState, situation: Situ
     }
     let wanted = wanted(source, state, situation, &idle, pending);
     if situation.crowded && wanted.run.is_some() {
-        return Due { look_again: now.checked_add(CROWDED).unwrap_or(now), ..idle };
+        return Due { waits: true, look_again: now.checked_add(CROWDED).unwrap_or(now), ..idle };
     }
     wanted
 }
@@ -138,12 +141,13 @@ fn wanted(
 }
 
 fn idle_at(idle: &Due) -> Due {
-    Due { run: None, request: Request::None, missed: None, look_again: idle.look_again }
+    Due { run: None, request: Request::None, missed: None, waits: false, look_again: idle.look_again }
 }
 
 /// The promised time that passed more than the grace ago without a run, although the provider might have been asked.
 fn missed(source: &ValidatedSource, state: &SourceState, situation: Situation<'_>) -> Option<Timestamp> {
-    let promised = situation.promised?;
+    // The status may have promised another try instead, which no CronJob owes.
+    let promised = situation.promised.filter(|time| source.schedule.is_due(*time))?;
     let over = promised.checked_add(GRACE).ok()? <= situation.now;
     let free = allowed_from(state.last.as_ref(), "", &source.plan_digest, &source.pace) <= promised;
     (over && free && !begun(promised, state)).then_some(promised)
@@ -154,7 +158,7 @@ fn begun(promised: Timestamp, state: &SourceState) -> bool {
     state.last.as_ref().is_some_and(|last| last.started_at >= promised - SignedDuration::from_secs(60))
 }
 
-/// The next scheduled run as the status shall promise it. A promise stands until its run has begun or its grace is over:
+/// The next run as the status shall promise it: by schedule, or another try if that is sooner. A promise stands until its run has begun or its grace is over:
 /// were it replaced the moment it passes, nobody would see that it was broken.
 pub(crate) fn promise(
     source: &ValidatedSource,
@@ -169,7 +173,14 @@ pub(crate) fn promise(
         let open = *promised <= now && promised.checked_add(GRACE).is_ok_and(|end| now < end);
         open && state.is_none_or(|state| !begun(*promised, state))
     });
-    awaited.or_else(|| source.schedule.next(now))
+    // What the store knows of failures stays promised while it is away.
+    let kept = before.filter(|promised| state.is_none() && *promised > now);
+    let retry = state
+        .and_then(|state| state.last.as_ref())
+        .filter(|last| last.plan_digest == source.plan_digest)
+        .and_then(|last| retry_at(last, &source.pace))
+        .filter(|retry| *retry > now);
+    awaited.or(kept).or_else(|| source.schedule.next(now).into_iter().chain(retry).min())
 }
 
 fn look_again(source: &ValidatedSource, state: &SourceState, now: Timestamp) -> Timestamp {
@@ -205,7 +216,7 @@ mod tests {
     use crate::model_catalog_source::validate::validate;
 
     fn source(suspend: bool) -> ValidatedSource {
-        let spec = serde_json::json!({ "provider": { "openRouter": {} }, "suspend": suspend, "minInterval": "1h", "jitter": "0s" });
+        let spec = serde_json::json!({ "provider": { "openRouter": {} }, "suspend": suspend, "minInterval": "1h", "jitter": "0s", "schedule": "40 17 * * *" });
         validate(&ModelCatalogSource::new("s", serde_json::from_value(spec).unwrap())).unwrap()
     }
 
@@ -266,7 +277,7 @@ mod tests {
     fn where_many_sources_run_a_new_one_waits_its_turn_and_so_does_a_request() {
         let crowded = Situation { crowded: true, requested: Some("now"), ..now(200_000) };
         let first = due(&source(false), &SourceState::default(), Situation { requested: None, ..crowded });
-        assert_eq!((first.run, first.look_again), (None, at(200_005)));
+        assert_eq!((first.run, first.waits, first.look_again), (None, true, at(200_005)));
         let asked = due(&source(false), &state(None), crowded);
         assert_eq!((asked.run, asked.request), (None, Request::Pending));
     }
@@ -306,6 +317,25 @@ mod tests {
         assert!(
             promise(&source(false), Some(&state(None)), Some(at(150_000)), at(150_300)) > Some(at(150_300))
         );
+    }
+
+    #[test]
+    fn after_a_failure_the_nearer_of_another_try_and_the_schedule_is_promised() {
+        let failed = state(Some(FailureClass::ProviderError));
+        let (source, retry) = (source(false), 100_010 + source(false).pace.retry_base.as_secs() as i64);
+        let promised = |state, before, second| promise(&source, state, before, at(second));
+        assert_eq!(promised(Some(&failed), None, 100_020), Some(at(retry)));
+        assert_eq!(promised(None, Some(at(retry)), 100_030), Some(at(retry)), "the store is away");
+        assert_eq!(promised(Some(&state(None)), None, 100_020), source.schedule.next(at(100_020)));
+    }
+
+    #[test]
+    fn another_try_that_is_late_is_no_missed_schedule() {
+        let failed = state(Some(FailureClass::ProviderError));
+        let retry = at(100_010 + source(false).pace.retry_base.as_secs() as i64);
+        let late = due(&source(false), &failed, Situation { promised: Some(retry), ..now(101_600) });
+        assert_eq!(late.missed, None);
+        assert!(late.run.is_some());
     }
 
     #[test]

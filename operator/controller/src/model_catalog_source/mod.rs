@@ -2,10 +2,14 @@
 
 pub(crate) mod apply;
 pub(crate) mod build;
+pub(crate) mod changes;
+mod cron;
 pub(crate) mod dereference;
 pub(crate) mod describe;
 pub(crate) mod due;
 mod lost;
+mod messages;
+mod places;
 mod schedule;
 mod status;
 pub(crate) mod validate;
@@ -28,9 +32,11 @@ use vox_store::catalog::{RunIdentity, SourceIdentity};
 use crate::context::Backoff;
 use crate::control_plane::Shared;
 use build::{Owner, Surroundings};
+use changes::Change;
 use dereference::{Children, Dereferenced};
-use describe::{Change, Observation};
+use describe::Observation;
 use due::{Due, Request, Situation};
+use places::{Places, Waiting};
 use validate::{Problem, ValidatedSource};
 
 pub(crate) use watch::run;
@@ -51,6 +57,7 @@ pub(crate) struct Context {
     pub(crate) shared: Shared,
     pub(crate) recorder: Recorder,
     pub(crate) children: Children,
+    pub(crate) places: Places,
     pub(crate) backoff: Backoff<ObjectRef<DeserializeGuard<ModelCatalogSource>>>,
 }
 
@@ -97,6 +104,7 @@ async fn reconcile(
     };
     if source.metadata.deletion_timestamp.is_some() {
         context.shared.metrics.forget(&source.namespace().unwrap_or_default(), &source.name_any());
+        context.places.note(Waiting::of(source), false, Timestamp::now());
         return Ok(Action::await_change());
     }
     let begun = Instant::now();
@@ -139,6 +147,8 @@ async fn pass(source: &ModelCatalogSource, context: &Context) -> Result<Action, 
         .ok()
         .zip(state)
         .map(|(valid, state)| due::due(valid, state, situation(source, &live, &before, context, now)));
+    let waits = due.as_ref().is_some_and(|due| due.waits);
+    context.places.note(Waiting::of(source), waits, now);
     let refusal = match (&verdict, &due) {
         (Ok(valid), due) => Box::pin(apply_children(source, valid, due.as_ref(), &live, context)).await?,
         (Err(_), _) => None,
@@ -150,6 +160,8 @@ async fn pass(source: &ModelCatalogSource, context: &Context) -> Result<Action, 
         previous: &before,
         verdict: verdict.as_ref(),
         state,
+        name: source.name_any(),
+        waits,
         running: starts || live.jobs.iter().any(|job| job.end.is_none()),
         handled,
         refusal: refusal.as_deref(),
@@ -159,7 +171,9 @@ async fn pass(source: &ModelCatalogSource, context: &Context) -> Result<Action, 
         .await
         .map_err(Error::Status)?;
     let missed = due.as_ref().and_then(|due| due.missed).map(|time| missed(source, context, time));
-    let told = describe::changes(&before, &after).into_iter().chain(too_soon).chain(missed).collect();
+    let short = verdict.as_ref().ok().and_then(|valid| stale_between_runs(source, valid, &before));
+    let told =
+        changes::changes(&before, &after).into_iter().chain(too_soon).chain(missed).chain(short).collect();
     status::tell(&context.recorder, source, told).await;
     Ok(next_look(&live, &verdict, due.as_ref(), refusal.is_some(), &after, now))
 }
@@ -205,7 +219,13 @@ fn situation<'a>(
         requested: source.annotations().get(REQUESTED_AT).map(String::as_str),
         handled: before.last_handled_request.as_deref(),
         running: live.jobs.iter().any(|job| job.end.is_none()),
-        crowded: live.runs_in_flight >= context.shared.settings.runs_at_once,
+        crowded: context.places.crowded(
+            &Waiting::of(source),
+            live.runs_in_flight,
+            live.runs_of_namespace,
+            context.shared.settings.runs_at_once,
+            now,
+        ),
         promised: before.next_refresh_time.as_ref().map(|time| time.0),
         now,
     }
@@ -263,8 +283,10 @@ fn handled(
     match due.map(|due| &due.request) {
         Some(Request::Granted) => (requested, None),
         Some(Request::TooSoon(until)) => {
-            let note =
-                format!("the provider was asked less than the minimum interval ago; ask again from {until}");
+            let note = format!(
+                "the provider was asked less than the minimum interval ago; ask again from {}",
+                messages::second_from(*until)
+            );
             (requested, Some(Change { warning: false, reason: reasons::REQUEST_TOO_SOON.to_owned(), note }))
         }
         Some(Request::None | Request::Pending) | None => (before.last_handled_request.clone(), None),
@@ -277,6 +299,17 @@ fn missed(source: &ModelCatalogSource, context: &Context, time: Timestamp) -> Ch
         "no run began at {time} as scheduled; one is started now; is the CronJob controller running?"
     );
     Change { warning: true, reason: reasons::SCHEDULE_MISSED.to_owned(), note }
+}
+
+/// Told once for each generation; the condition keeps saying it.
+fn stale_between_runs(
+    source: &ModelCatalogSource,
+    valid: &ValidatedSource,
+    before: &ModelCatalogSourceStatus,
+) -> Option<Change> {
+    let note = messages::stale_between_runs(valid)
+        .filter(|_| before.observed_generation != source.metadata.generation)?;
+    Some(Change { warning: true, reason: reasons::STALE_BETWEEN_RUNS.to_owned(), note })
 }
 
 fn next_look(

@@ -8,7 +8,8 @@ use vox_crds::conditions::types;
 use vox_crds::{ModelCatalogSource, ModelCatalogSourceStatus};
 
 use super::FIELD_MANAGER;
-use super::describe::{Change, condition};
+use super::changes::Change;
+use super::describe::condition;
 use crate::metrics::Metrics;
 
 /// Writes `next` if it differs from what the object says.

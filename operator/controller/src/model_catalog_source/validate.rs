@@ -43,18 +43,34 @@ pub(crate) enum Problem {
     Provider,
     #[error("spec.provider.openAICompatible.name: {0}")]
     UnknownProvider(String),
-    #[error("spec.endpoint is required for {0}: it has no public address")]
+    #[error(
+        "spec.endpoint is required for {0}, which has no public address: its base URL, such as http://llm.models.svc:8000/v1"
+    )]
     EndpointMissing(String),
-    #[error("spec.endpoint {0:?} is not an http or https URL with a host")]
+    #[error(
+        "spec.endpoint {0:?} is not an http or https URL with a host, a port of 1 to 65535 if any, and no user name, \
+         password or query; write it like https://llm.example.com:8443/v1"
+    )]
     Endpoint(String),
     #[error("spec.{field}: {error}")]
     Duration { field: &'static str, error: DurationError },
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     #[error(
-        "spec.minInterval must not be longer than spec.freshness.maxAge: the catalog could never stay fresh"
+        "spec.minInterval {min_interval} must not be longer than spec.freshness.maxAge {max_age}: the catalog could never \
+         stay fresh; shorten the one or raise the other"
     )]
-    NeverFresh,
+    NeverFresh { min_interval: Told, max_age: Told },
+}
+
+/// A duration as a message tells it, and whether it is the default: the user did not write it and looks for it in vain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told(DurationText, bool);
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.0, if self.1 { " (the default)" } else { "" })
+    }
 }
 
 /// Checks a source and fills in the contract's defaults.
@@ -68,7 +84,13 @@ pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, P
     let max_age = spec.freshness.as_ref().and_then(|freshness| freshness.max_age.as_ref());
     let max_age = duration("freshness.maxAge", max_age, defaults.max_age)?;
     if min_interval > max_age {
-        return Err(Problem::NeverFresh);
+        return Err(Problem::NeverFresh {
+            min_interval: Told(min_interval.into(), spec.min_interval.is_none()),
+            max_age: Told(
+                max_age.into(),
+                spec.freshness.as_ref().is_none_or(|limit| limit.max_age.is_none()),
+            ),
+        });
     }
     let cron_line = spec.schedule.clone().unwrap_or_else(|| defaults.schedule.to_owned());
     let time_zone = spec.time_zone.clone().unwrap_or_else(|| "Etc/UTC".to_owned());
@@ -91,6 +113,9 @@ pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, P
         provider: named(provider, &endpoint)?,
         endpoint,
     };
+    // The contract's waits are those within a run. One that failed has gone through them up to the longest, so the wait
+    // for the next run begins where they ended.
+    let first_wait = defaults.retry_max;
     let plan_digest = plan_digest(&target, spec.credentials_ref.as_ref());
     Ok(ValidatedSource {
         plan_digest,
@@ -104,9 +129,8 @@ pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, P
         pace: Pace {
             min_interval,
             run_limit: timeout + PATIENCE,
-            // A run has tried for itself, up to the longest of these waits; the next run begins there.
-            retry_base: defaults.retry_max,
-            retry_max: min_interval.max(defaults.retry_max),
+            retry_base: first_wait,
+            retry_max: min_interval.max(first_wait),
         },
         shrink_limit_per_mille: defaults.shrink_limit_per_mille,
         suspend: spec.suspend,
@@ -152,12 +176,13 @@ fn endpoint(spec: &ModelCatalogSourceSpec, provider: &Option<ProviderType>) -> R
     let usable = bare
         && matches!(url.scheme(), "http" | "https")
         && url.has_host()
+        && url.port() != Some(0)
         && url.username().is_empty()
         && url.password().is_none();
     if usable { Ok(text.trim_end_matches('/').to_owned()) } else { Err(refused()) }
 }
 
-/// A provider without a name is known by its host (row 66).
+/// A provider without a name is known by its host.
 fn named(provider: Option<ProviderType>, endpoint: &str) -> Result<ProviderType, Problem> {
     let of_host = || Url::parse(endpoint).ok().and_then(|url| ProviderType::of_base_url(&url));
     provider.or_else(of_host).ok_or_else(|| Problem::Endpoint(endpoint.to_owned()))
@@ -250,6 +275,23 @@ mod tests {
             (serde_json::json!({ "provider": {} }), "spec.provider"),
             (serde_json::json!({ "provider": { "ollama": {} } }), "spec.endpoint is required"),
             (serde_json::json!({ "provider": { "ollama": {} }, "endpoint": "ftp://x" }), "spec.endpoint"),
+            (serde_json::json!({ "provider": { "ollama": {} }, "endpoint": "http://x:0" }), "spec.endpoint"),
+            (
+                serde_json::json!({ "provider": { "ollama": {} }, "endpoint": "http://x:65536" }),
+                "spec.endpoint",
+            ),
+            (
+                serde_json::json!({ "provider": { "openAICompatible": { "name": "vllm" } } }),
+                "spec.endpoint is required for vllm",
+            ),
+            (
+                serde_json::json!({ "provider": { "openRouter": {} }, "schedule": "0 3 * * 7" }),
+                "spec.schedule",
+            ),
+            (
+                serde_json::json!({ "provider": { "openRouter": {} }, "schedule": "0 3 L * *" }),
+                "spec.schedule",
+            ),
             (
                 serde_json::json!({ "provider": { "openRouter": {} }, "schedule": "0 25 * * *" }),
                 "spec.schedule",
@@ -272,6 +314,15 @@ mod tests {
             let problem = validate(&source(spec.clone())).unwrap_err().to_string();
             assert!(problem.starts_with(field), "{spec}: {problem}");
         }
+    }
+
+    #[test]
+    fn a_default_that_is_in_the_way_is_named() {
+        let spec = serde_json::json!({ "provider": { "openRouter": {} }, "freshness": { "maxAge": "1m" } });
+        let problem = validate(&source(spec)).unwrap_err().to_string();
+        let default = DurationText::from(discovery_defaults(CatalogKind::Openrouter).min_interval);
+        assert!(problem.contains(&format!("spec.minInterval {default} (the default)")), "{problem}");
+        assert!(problem.contains("spec.freshness.maxAge 1m:") || problem.contains("maxAge 1m "), "{problem}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::DeserializeGuard;
 use kube::runtime::controller::Config as ControllerConfig;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef, Store as Cache};
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use vox_crds::ModelCatalogSource;
 
 use super::dereference::Children;
+use super::places::Places;
 use super::{CONTROLLER, Context, failed, reconcile, retire_missing};
 use crate::context::Backoff;
 use crate::control_plane::Shared;
@@ -32,9 +33,9 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
     let (sources, source_events) = sources(&shared);
     let ours = watcher::Config::default().labels(MANAGED_SELECTOR);
     let (service_accounts, account_writer) = reflector::store();
-    let account_events = watcher(Api::<PartialObjectMeta<ServiceAccount>>::all(client.clone()), ours.clone())
+    let account_events = watcher(Api::<ServiceAccount>::all(client.clone()), ours.clone())
         .default_backoff()
-        .modify(PartialObjectMeta::<ServiceAccount>::forget_managers)
+        .modify(ServiceAccount::forget_managers)
         .reflect(account_writer)
         .touched_objects();
     let (cron_jobs, cron_job_writer) = reflector::store();
@@ -54,6 +55,7 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
     let context = Arc::new(Context {
         recorder: Recorder::new(client, reporter),
         children: Children { service_accounts, cron_jobs, jobs },
+        places: Places::default(),
         backoff: Backoff::default(),
         shared: Arc::clone(&shared),
     });
