@@ -142,10 +142,7 @@ mod tests {
         let (_sender, receiver) = watch::channel(version(1));
         let lines = lines(receiver, 0, CancellationToken::new());
         let said: Vec<Line> = lines.collect().await;
-        assert_eq!(
-            said.len(),
-            1 + 119,
-            "the snapshot, and a heartbeat each fifteen seconds for half an hour"
-        );
+        // The snapshot, and a heartbeat each fifteen seconds for half an hour; the last one may fall on its end.
+        assert!((120..=121).contains(&said.len()), "{}", said.len());
     }
 }
