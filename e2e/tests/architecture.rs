@@ -30,6 +30,7 @@ const PLAN: &[(&str, Allowed)] = &[
     ("vox-codegen", Allowed { normal: &[], tests: &[] }),
     ("vox-crds", Allowed { normal: &["vox-contracts"], tests: &[] }),
     ("vox-catalog", Allowed { normal: &["vox-contracts"], tests: &["vox-wire"] }),
+    ("vox-dialects", Allowed { normal: &["vox-contracts"], tests: &[] }),
     ("vox-store", Allowed { normal: &["vox-contracts"], tests: &[] }),
     (
         "vox-controller",
