@@ -72,8 +72,10 @@ fn finish(given: Option<Finish>, refused: bool, called: bool) -> Finish {
 
 fn usage(w: &mut Writer<'_>, usage: &Usage) {
     w.member("input_tokens", &usage.uncached_input_tokens().unwrap_or(0));
-    w.optional("cache_creation_input_tokens", usage.cache_write_tokens);
-    w.optional("cache_read_input_tokens", usage.cached_input_tokens);
+    // Some providers name more cached tokens than input; whoever sums these must not find more than all.
+    let most = |tokens: u64| tokens.min(usage.input_tokens.unwrap_or(tokens));
+    w.optional("cache_creation_input_tokens", usage.cache_write_tokens.map(most));
+    w.optional("cache_read_input_tokens", usage.cached_input_tokens.map(most));
     w.member("output_tokens", &usage.output_tokens.unwrap_or(0));
 }
 
