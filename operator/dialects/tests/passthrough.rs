@@ -201,6 +201,18 @@ proptest! {
     }
 
     #[test]
+    fn texts_of_any_length_end_where_serde_says(
+        before in "[a-z\u{e9}\u{ff}\u{1F600} ]{0,150}", odd: char, after in "[a-z]{0,20}", low in 0u8..0x24,
+    ) {
+        for odd in [odd, char::from(low), '\\'] {
+            let body = format!("{{\"x\":\"{before}{odd}{after}\"}}");
+            let taken = scan(CHAT, body.as_bytes()).is_ok();
+            let serde = serde_json::from_str::<&serde_json::value::RawValue>(&body).is_ok();
+            prop_assert_eq!(taken, serde, "{}", body);
+        }
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), at in 0usize..300) {
         for dialect in Dialect::ALL {
             let _ = scan(*dialect, &bytes);

@@ -5,8 +5,8 @@
 //! These change cost, storage or routing and not the answer, and are left out where the target has nothing like them:
 //! `user`, `store`, `metadata`, `service_tier`, `prompt_cache_key`, `prompt_cache_retention`, `safety_identifier`,
 //! `stream_options`, Anthropic's `cache_control`, `context_management`, `citations` that are off, reasoning of
-//! earlier answers, `strict` of a tool, annotations of earlier answers, and whatever is null, empty or the default
-//! (`n: 1`, `logprobs: false`, penalties of 0, `parallel_tool_calls: true`). All else that the target cannot say is
+//! earlier answers, `strict` of a tool, annotations of earlier answers, `detail` of an image, and whatever is null,
+//! false, an empty list or the default (`n: 1`, `logprobs: false`, penalties of 0, `parallel_tool_calls: true`). All else that the target cannot say is
 //! [`TranslateError::Inexpressible`].
 
 mod from_anthropic;
