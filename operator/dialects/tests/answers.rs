@@ -227,6 +227,20 @@ fn a_200_with_an_error_is_an_error() {
 }
 
 #[test]
+fn arguments_that_are_no_object_are_not_called_empty() {
+    let body = |reason: &str| {
+        json!({"choices": [{"finish_reason": reason, "message": {"tool_calls": [
+            {"id": "c", "function": {"name": "f", "arguments": "{\"path\": \"/"}}]}}]})
+        .to_string()
+    };
+    let made = |reason: &str, to| translate(OpenAiChat, to, body(reason).as_bytes(), &context());
+    assert_eq!(made("tool_calls", AnthropicMessages).unwrap_err().class(), ErrorClass::Malformed);
+    let cut: Value = serde_json::from_slice(&made("length", AnthropicMessages).unwrap().body).unwrap();
+    assert_eq!((&cut["stop_reason"], &cut["content"][0]["input"]), (&json!("max_tokens"), &json!({})));
+    assert!(made("tool_calls", OpenAiChat).is_ok());
+}
+
+#[test]
 fn no_answer_is_no_answer() {
     for dialect in Dialect::ALL {
         assert_eq!(read(*dialect, b" \n").unwrap_err(), AnswerError::Empty);

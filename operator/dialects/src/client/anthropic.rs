@@ -47,7 +47,7 @@ fn content(w: &mut Writer<'_>, reply: &Reply, context: &ClientContext) {
             w.name("input");
             match serde_json::from_str::<&RawValue>(&call.arguments) {
                 Ok(input) if input.get().starts_with('{') => w.value(input),
-                // What is no object cannot be an input; the client's tool says what it misses.
+                // None were given, or they were cut with the answer, which `stop_reason` says.
                 _ => w.object(|_| {}),
             }
         });

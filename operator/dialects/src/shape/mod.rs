@@ -105,7 +105,7 @@ pub struct RequestShape<'a> {
     pub code: bool,
     /// Bytes of the messages' value.
     pub messages_range: Option<Range<usize>>,
-    /// The first text of the last message of role `user` that has one.
+    /// The last text of the last message of role `user` that has one; results of tools are none.
     pub last_user_text: Option<JsonText<'a>>,
     /// The first 32 members of `metadata` that are texts, such as a hint for routing.
     pub metadata: Vec<(Cow<'a, str>, Cow<'a, str>)>,

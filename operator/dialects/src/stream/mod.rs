@@ -3,6 +3,9 @@
 //! The caller gives upstream bytes as they come and sends on what comes out, at once. A 200 whose media type is not the
 //! dialect's ([`Dialect::stream_media_type`]) is no stream: it belongs to [`crate::answer`].
 //!
+//! A provider's signs of life (comments, pings) pass through and are not translated; a client that needs some gets its
+//! own from the caller, between two calls of [`StreamTranslator::push`].
+//!
 //! To fall back before the first token, keep the output until [`StreamFacts::first_token`] is true, and throw it away
 //! when [`StreamFacts::error`] comes first.
 
