@@ -65,13 +65,21 @@ pub struct Target<'a> {
     /// Whether OpenAI's limit is called `max_completion_tokens` (OpenAI itself and Azure, whose reasoning models take
     /// nothing else) or `max_tokens` (everyone else).
     pub max_completion_tokens: bool,
+    /// Whether an OpenAI provider is asked for a stream's usage through `stream_options`, which a few do not know.
+    pub ask_usage: bool,
 }
 
 impl<'a> Target<'a> {
-    /// A target with [`DEFAULT_MAX_TOKENS`] and the older name of the output limit.
+    /// A target with [`DEFAULT_MAX_TOKENS`] and the older name of the output limit, which is asked for usage.
     #[must_use]
     pub const fn new(dialect: Dialect, model: &'a str) -> Self {
-        Self { dialect, model, default_max_tokens: DEFAULT_MAX_TOKENS, max_completion_tokens: false }
+        Self {
+            dialect,
+            model,
+            default_max_tokens: DEFAULT_MAX_TOKENS,
+            max_completion_tokens: false,
+            ask_usage: true,
+        }
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) fn write(conversation: &Conversation<'_>, target: &Target<'_>) -> Res
         w.optional("user", conversation.user.as_ref());
         if conversation.stream {
             w.member("stream", &true);
+        }
+        if conversation.stream && target.ask_usage {
             w.object_member("stream_options", |w| w.member("include_usage", &true));
         }
     }))

@@ -20,6 +20,7 @@ pub(super) struct Watch {
     held: Vec<u8>,
     /// Whether the client saw an error in the provider's own words.
     pub(super) told_error: bool,
+    /// Whether the last frame went out without the empty line that ends it.
     unclosed: bool,
 }
 
@@ -88,21 +89,26 @@ impl Watch {
         self.unclosed
     }
 
-    /// Reads a frame if it matters; false when it is not understood.
+    /// Reads a frame if it matters; false when it is no JSON.
     fn look(&mut self, data: &str, upstream: &mut Reader, facts: &mut StreamFacts) -> bool {
         if facts.first_token && !self.matters(data) {
             return true;
         }
         let mut events = Vec::new();
-        let read = upstream.piece(data, &mut events).is_ok();
-        if !read {
-            facts.fail(failure(ErrorClass::Malformed, "a piece of the provider's stream is not understood"));
+        if upstream.piece(data, &mut events).is_err() {
+            if serde_json::from_str::<IgnoredAny>(data).is_err() {
+                let what = "a piece of the provider's stream is not understood";
+                facts.fail(failure(ErrorClass::Malformed, what));
+                return false;
+            }
+            // A server's own invention passes: the client may know it, and has something of the answer.
+            facts.first_token = true;
         }
         for event in &events {
             self.told_error |= matches!(event, Event::Error(_));
             facts.take(event);
         }
-        read
+        true
     }
 
     /// Whether a piece says more than the next words of the answer. Quotation marks within texts are escaped, so these

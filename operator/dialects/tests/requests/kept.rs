@@ -192,3 +192,12 @@ fn the_output_limit_has_the_name_that_the_provider_knows() {
     let made: Value = serde_json::from_slice(&translate(OpenAiChat, body, &target).unwrap()).unwrap();
     assert_eq!(made["max_tokens"], 77);
 }
+
+#[test]
+fn usage_is_asked_for_where_it_is_known() {
+    let body = anthropic().to_string();
+    let target = Target { ask_usage: false, ..Target::new(OpenAiChat, "m-2") };
+    let made: Value =
+        serde_json::from_slice(&translate(AnthropicMessages, body.as_bytes(), &target).unwrap()).unwrap();
+    assert_eq!((&made["stream"], made.get("stream_options")), (&json!(true), None));
+}

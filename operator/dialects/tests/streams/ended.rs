@@ -76,3 +76,11 @@ fn an_answer_that_is_whole_without_a_mark_is_unterminated() {
     let (out, _, ending) = whole(OpenAiChat, AnthropicMessages, &stream);
     assert!(ending == Ending::Unterminated && out.contains("message_stop"));
 }
+
+#[test]
+fn a_servers_own_invention_passes() {
+    let stream = "data: {\"id\":[7]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let (out, facts, ending) = whole(OpenAiChat, OpenAiChat, stream);
+    assert_eq!((out.as_str(), ending), (stream, Ending::Clean));
+    assert!(facts.first_token && facts.finish == Some(Finish::Stop));
+}

@@ -192,3 +192,9 @@ fn every_place_to_split_gives_the_same() {
         }
     }
 }
+
+#[test]
+fn a_translator_may_move_between_threads() {
+    fn moves<T: Send + 'static>(_: &T) {}
+    moves(&StreamTranslator::new(OpenAiChat, AnthropicMessages, options()).unwrap());
+}
