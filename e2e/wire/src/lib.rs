@@ -14,6 +14,7 @@ pub mod args;
 pub mod client;
 pub mod control;
 pub mod fault;
+pub mod inference;
 pub mod providers;
 pub mod reply;
 pub mod settings;
@@ -36,6 +37,7 @@ pub fn router(wire: Wire) -> Router {
         .route("/healthz", get(|| async { "ok" }))
         .merge(control::routes())
         .merge(providers::routes())
+        .merge(inference::routes())
         .with_state(wire)
 }
 

@@ -8,7 +8,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
 
-use super::{Asked, Provider};
+use super::{Asked, List, Provider};
 use crate::settings::Settings;
 use crate::state::Wire;
 
@@ -24,7 +24,7 @@ fn asked(wire: Wire, path: &str, headers: HeaderMap) -> Asked {
 }
 
 async fn tags(State(wire): State<Wire>, headers: HeaderMap) -> Response {
-    asked(wire, "/ollama/api/tags", headers).list(tag, |rows, _| json!({ "models": rows })).await
+    asked(wire, "/ollama/api/tags", headers).list(List::whole("models"), tag, |_, _| Map::new()).await
 }
 
 fn tag(fact: &Value, _: &Settings) -> Value {
@@ -62,8 +62,8 @@ async fn show(State(wire): State<Wire>, headers: HeaderMap, body: Bytes) -> Resp
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     asked(wire, "/ollama/api/show", headers)
         .one(|wire, settings| {
-            let facts = wire.fixtures().facts(Provider::Ollama, settings);
-            facts.iter().find(|fact| fact["name"] == request["model"]).map(shown)
+            let mut facts = wire.fixtures().facts(Provider::Ollama, settings);
+            facts.find(|fact| fact["name"] == request["model"]).map(|fact| shown(&fact))
         })
         .await
 }
