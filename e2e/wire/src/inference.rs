@@ -176,7 +176,7 @@ impl Call {
         let answer = Answer::new(question, chat);
         let token_delay = Duration::from_millis(chat.token_delay_ms.unwrap_or(0));
         if !question.stream {
-            let tokens = u32::try_from(answer.pieces.len()).unwrap_or(u32::MAX);
+            let tokens = u32::try_from(answer.length).unwrap_or(u32::MAX);
             tokio::time::sleep(token_delay.saturating_mul(tokens)).await;
             return whole(fault.as_ref(), &self.dialect.whole(&answer));
         }

@@ -26,6 +26,8 @@ pub(crate) struct Answer {
     pub(crate) pieces: Vec<String>,
     pub(crate) calls: Vec<Call>,
     pub(crate) finish: Finish,
+    /// How many tokens it has.
+    pub(crate) length: usize,
     /// Absent where the provider is told not to count.
     pub(crate) usage: Option<Usage>,
 }
@@ -83,9 +85,9 @@ impl Answer {
             calls.iter().map(|call| tokens(call.name.len() + call.arguments.to_string().len())).sum();
         let prompt = tokens(question.prompt_bytes);
         let cached = prompt * usize::from(chat.cached_per_cent.unwrap_or(0)) / 100;
-        let completion = pieces.len() + of_calls;
-        let usage = (!chat.no_usage).then_some(Usage { prompt, cached, completion });
-        Self { model: question.model.clone(), id, pieces, calls, finish, usage }
+        let length = pieces.len() + of_calls;
+        let usage = (!chat.no_usage).then_some(Usage { prompt, cached, completion: length });
+        Self { model: question.model.clone(), id, pieces, calls, finish, length, usage }
     }
 
     pub(crate) fn text(&self) -> String {
