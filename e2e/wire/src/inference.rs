@@ -183,9 +183,9 @@ impl Call {
         let intruder = match &fault {
             Some(Fault::ErrorInOk { status, message, .. }) => {
                 let words = message.as_deref().unwrap_or("a fault was asked for");
-                self.dialect.event(&self.dialect.error_body(self.provider, *status, words).to_string())
+                self.dialect.event(&self.dialect.error_body(self.provider, *status, words).to_string(), true)
             }
-            _ => self.dialect.event(MALFORMED),
+            _ => self.dialect.event(MALFORMED, false),
         };
         let frames = self.dialect.frames(&answer, question, self.provider);
         let steps = Plan { frames, token_delay, fault, intruder }.steps();

@@ -127,6 +127,7 @@ mod tests {
         assert!(refusal(r#"{"models":1000000000}"#).contains("models"));
         assert!(refusal(r#"{"times":1}"#).contains("fault"));
         assert!(refusal(r#"{"page_size":0}"#).contains("page_size"));
+        assert!(refusal(r#"{"chat":{"tokens":0}}"#).contains("tokens"));
         assert!(refusal("[").contains("not valid"));
     }
 }

@@ -1,4 +1,5 @@
 //! Chat and embeddings as a client sees them.
+#![allow(clippy::unwrap_used)] // Helpers of tests are not in `#[test]` functions.
 
 mod common;
 

@@ -82,6 +82,23 @@ async fn an_error_can_come_under_a_200_in_one_piece_and_in_a_stream() {
 }
 
 #[tokio::test]
+async fn an_error_in_a_stream_of_anthropic_is_an_event_of_its_own() {
+    let server = Running::start().await.unwrap();
+    let body = r#"{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+    let headers = [("x-api-key", "k"), ("anthropic-version", "2023-06-01")];
+    for (kind, last) in [
+        (r#"{"kind":"error_in_ok","status":529,"after_tokens":1}"#, "error"),
+        (r#"{"kind":"malformed","after_tokens":1}"#, "content_block_delta"),
+    ] {
+        fault(&server, Provider::Anthropic, kind);
+        let answer = post(&server, "/anthropic/v1/messages", &headers, body).await;
+        let names: Vec<&str> = answer.body.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+        assert_eq!(names[3..], ["content_block_delta", last], "{}", answer.body);
+        assert_eq!(answer.body.contains("overloaded_error"), last == "error");
+    }
+}
+
+#[tokio::test]
 async fn bodies_can_be_empty_malformed_cut_or_a_page() {
     let server = Running::start().await.unwrap();
     fault(&server, Provider::OpenAi, r#"{"kind":"empty"}"#);

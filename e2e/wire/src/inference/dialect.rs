@@ -113,11 +113,12 @@ impl Dialect {
         }
     }
 
-    /// Data that interrupts a stream.
-    pub(crate) fn event(&self, data: &str) -> String {
+    /// Data that interrupts a stream: an error, or what should have been a token.
+    pub(crate) fn event(&self, data: &str, error: bool) -> String {
+        let name = if error { "error" } else { "content_block_delta" };
         match self {
             Self::Ollama => format!("{data}\n"),
-            Self::Anthropic => format!("event: error\ndata: {data}\n\n"),
+            Self::Anthropic => format!("event: {name}\ndata: {data}\n\n"),
             _ => format!("data: {data}\n\n"),
         }
     }

@@ -1,5 +1,5 @@
 //! An HTTP client that sees how an answer arrives: also one that is cut.
-#![allow(dead_code, clippy::unwrap_used)] // Helpers of tests are not in `#[test]` functions, and not all need all.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)] // Helpers of tests are not in `#[test]` functions, and not all need all.
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
