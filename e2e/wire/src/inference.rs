@@ -14,6 +14,7 @@ mod openai;
 mod question;
 mod stream;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -31,7 +32,7 @@ use self::dialect::Dialect;
 use self::fault::Fault;
 use self::question::Question;
 use self::settings::Chat;
-use self::stream::{Frame, Plan};
+use self::stream::{Frame, Steps};
 use crate::fault::{cut, html, oversized, with_headers};
 use crate::providers::Provider;
 use crate::state::Wire;
@@ -187,8 +188,8 @@ impl Call {
             }
             _ => self.dialect.event(MALFORMED, false),
         };
-        let frames = self.dialect.frames(&answer, question, self.provider);
-        let steps = Plan { frames, token_delay, fault, intruder }.steps();
+        let frames = self.dialect.frames(&Arc::new(answer), question, self.provider);
+        let steps = Steps::new(frames, token_delay, fault, intruder);
         let kind = HeaderValue::from_static(self.dialect.content_type(true));
         let headers =
             [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
@@ -223,10 +224,10 @@ fn whole(fault: Option<&Fault>, value: &Value) -> Response {
         Some(Fault::Cut { after_bytes }) => cut(&Bytes::from(body), *after_bytes),
         Some(Fault::Stall { delay_ms, .. }) => {
             let fault = Some(Fault::Stall { after_tokens: 0, delay_ms: *delay_ms });
-            let frames = vec![Frame::token(body)];
-            let plan = Plan { frames, token_delay: Duration::ZERO, fault, intruder: String::new() };
+            let frames = Box::new(std::iter::once(Frame::token(body)));
+            let steps = Steps::new(frames, Duration::ZERO, fault, String::new());
             let json = HeaderValue::from_static("application/json");
-            with_headers(stream::body(plan.steps()), [(header::CONTENT_TYPE, json)])
+            with_headers(stream::body(steps), [(header::CONTENT_TYPE, json)])
         }
         _ => {
             let json = HeaderValue::from_static("application/json");

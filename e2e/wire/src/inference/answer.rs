@@ -90,6 +90,11 @@ impl Answer {
         Self { model: question.model.clone(), id, pieces, calls, finish, length, usage }
     }
 
+    /// A token of the text.
+    pub(crate) fn piece(&self, index: usize) -> &str {
+        self.pieces.get(index).map_or("", String::as_str)
+    }
+
     pub(crate) fn text(&self) -> String {
         self.pieces.concat()
     }

@@ -1,10 +1,12 @@
 //! `POST /messages`, as Anthropic speaks it.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Finish, Usage, pieces_of};
 use super::question::{Choice, Question, Tool, limit, list, required, text};
-use super::stream::Frame;
+use super::stream::{Frame, Frames};
 
 /// Reads a request.
 pub(crate) fn read(body: &Value) -> Result<Question, String> {
@@ -74,50 +76,55 @@ fn message(answer: &Answer) -> Value {
 }
 
 /// The answer as named server-sent events.
-pub(crate) fn frames(answer: &Answer) -> Vec<Frame> {
+pub(crate) fn frames(answer: &Arc<Answer>) -> Frames {
     let mut start = message(answer);
     if let Some(used) = &answer.usage {
         start["usage"] = usage(used, 1);
     }
-    let mut frames = vec![
-        Frame::other(event(&json!({"type": "message_start", "message": start}))),
-        Frame::other(event(&json!({"type": "ping"}))),
-    ];
+    let first = [json!({"type": "message_start", "message": start}), json!({"type": "ping"})].map(other);
+    let (mut before, mut after) = (Vec::from(first), Vec::new());
     if answer.calls.is_empty() {
-        let deltas = answer.pieces.iter().map(|piece| json!({"type": "text_delta", "text": piece})).collect();
-        block(&mut frames, 0, &json!({"type": "text", "text": ""}), deltas);
+        before.push(begin(0, &json!({"type": "text", "text": ""})));
+        after.push(stop(0));
     }
     for (index, call) in answer.calls.iter().enumerate() {
-        let begin =
-            json!({"type": "tool_use", "id": format!("toolu_{}", call.id), "name": call.name, "input": {}});
-        let deltas = pieces_of(&call.arguments.to_string())
-            .into_iter()
-            .map(|piece| json!({"type": "input_json_delta", "partial_json": piece}))
-            .collect();
-        block(&mut frames, index, &begin, deltas);
+        let id = format!("toolu_{}", call.id);
+        after.push(begin(index, &json!({"type": "tool_use", "id": id, "name": call.name, "input": {}})));
+        for piece in pieces_of(&call.arguments.to_string()) {
+            after.push(delta(index, &json!({"type": "input_json_delta", "partial_json": piece})));
+        }
+        after.push(stop(index));
     }
-    let delta = json!({"stop_reason": stop_reason(answer), "stop_sequence": null});
-    let mut end = json!({"type": "message_delta", "delta": delta});
+    let reason = json!({"stop_reason": stop_reason(answer), "stop_sequence": null});
+    let mut end = json!({"type": "message_delta", "delta": reason});
     if let Some(used) = &answer.usage {
         end["usage"] = json!({"output_tokens": used.completion});
     }
-    frames.push(Frame::other(event(&end)));
-    frames.push(Frame::other(event(&json!({"type": "message_stop"}))));
-    frames
+    after.extend([other(end), other(json!({"type": "message_stop"}))]);
+    let said = Arc::clone(answer);
+    let texts = (0..answer.pieces.len())
+        .map(move |index| delta(0, &json!({"type": "text_delta", "text": said.piece(index)})));
+    Box::new(before.into_iter().chain(texts).chain(after))
 }
 
-fn block(frames: &mut Vec<Frame>, index: usize, begin: &Value, deltas: Vec<Value>) {
-    let start = json!({"type": "content_block_start", "index": index, "content_block": begin});
-    frames.push(Frame::other(event(&start)));
-    for delta in deltas {
-        let delta = json!({"type": "content_block_delta", "index": index, "delta": delta});
-        frames.push(Frame::token(event(&delta)));
-    }
-    frames.push(Frame::other(event(&json!({"type": "content_block_stop", "index": index}))));
+fn other(data: Value) -> Frame {
+    Frame::other(event(&data))
+}
+
+fn begin(index: usize, block: &Value) -> Frame {
+    other(json!({"type": "content_block_start", "index": index, "content_block": block}))
+}
+
+fn delta(index: usize, delta: &Value) -> Frame {
+    Frame::token(event(&json!({"type": "content_block_delta", "index": index, "delta": delta})))
+}
+
+fn stop(index: usize) -> Frame {
+    other(json!({"type": "content_block_stop", "index": index}))
 }
 
 /// One server-sent event, named as its data names itself.
-pub(crate) fn event(data: &Value) -> String {
+fn event(data: &Value) -> String {
     format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default())
 }
 

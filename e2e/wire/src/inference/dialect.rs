@@ -1,11 +1,13 @@
 //! The formats that an inference request can be written in.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::question::Question;
-use super::stream::Frame;
+use super::stream::Frames;
 use super::{anthropic, embeddings, gemini, ollama, openai};
 use crate::Settings;
 use crate::providers::{Provider, refusal_of};
@@ -95,9 +97,9 @@ impl Dialect {
     }
 
     /// The answer as a stream.
-    pub(crate) fn frames(&self, answer: &Answer, question: &Question, provider: Provider) -> Vec<Frame> {
+    pub(crate) fn frames(&self, answer: &Arc<Answer>, question: &Question, provider: Provider) -> Frames {
         match self {
-            Self::OpenAi | Self::Embeddings => openai::frames(answer, question, provider),
+            Self::OpenAi | Self::Embeddings => openai::frames(answer, question.include_usage, provider),
             Self::Ollama => ollama::frames(answer),
             Self::Anthropic => anthropic::frames(answer),
             Self::Gemini { .. } => gemini::frames(answer),

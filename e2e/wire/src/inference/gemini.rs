@@ -1,11 +1,13 @@
 //! `POST /models/{id}:generateContent` and `:streamGenerateContent?alt=sse`, as Google's Gemini API speaks it.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Finish, Usage};
 use super::openai::event;
 use super::question::{Choice, Question, Tool, limit, list, text};
-use super::stream::Frame;
+use super::stream::{Frame, Frames};
 
 /// Reads a request. Its path names the model and whether it streams.
 pub(crate) fn read(body: &Value, model: &str, stream: bool) -> Result<Question, String> {
@@ -63,17 +65,17 @@ pub(crate) fn whole(answer: &Answer) -> Value {
 }
 
 /// The answer as server-sent events; each repeats what has been used so far, and the last ends the answer.
-pub(crate) fn frames(answer: &Answer) -> Vec<Frame> {
+pub(crate) fn frames(answer: &Arc<Answer>) -> Frames {
     if !answer.calls.is_empty() || answer.pieces.is_empty() {
-        return vec![Frame::token(event(&whole(answer)))];
+        return Box::new(std::iter::once(Frame::token(event(&whole(answer)))));
     }
     let count = answer.pieces.len();
-    (answer.pieces.iter().enumerate())
-        .map(|(index, piece)| {
-            let so_far = answer.usage.map(|used| Usage { completion: index + 1, ..used });
-            Frame::token(event(&response(answer, json!([{"text": piece}]), index + 1 == count, so_far)))
-        })
-        .collect()
+    let said = Arc::clone(answer);
+    Box::new((0..count).map(move |index| {
+        let so_far = said.usage.map(|used| Usage { completion: index + 1, ..used });
+        let parts = json!([{"text": said.piece(index)}]);
+        Frame::token(event(&response(&said, parts, index + 1 == count, so_far)))
+    }))
 }
 
 fn calls(answer: &Answer) -> Value {

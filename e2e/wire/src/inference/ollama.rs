@@ -1,11 +1,13 @@
 //! `POST /api/chat`, as Ollama itself speaks it: lines of JSON.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::answer::{Answer, CREATED_TEXT, Finish};
 use super::openai;
 use super::question::{Choice, Question, limit, list, required, text};
-use super::stream::Frame;
+use super::stream::{Frame, Frames};
 
 /// How long a token is said to have taken, in nanoseconds.
 const TOKEN_NS: usize = 1_000_000;
@@ -38,20 +40,22 @@ pub(crate) fn whole(answer: &Answer) -> Value {
 }
 
 /// The answer in lines.
-pub(crate) fn frames(answer: &Answer) -> Vec<Frame> {
-    let line = |message: Value| {
-        let line =
-            json!({"model": answer.model, "created_at": CREATED_TEXT, "message": message, "done": false});
-        Frame::token(format!("{line}\n"))
-    };
-    let mut frames: Vec<Frame> =
-        answer.pieces.iter().map(|piece| line(json!({"role": "assistant", "content": piece}))).collect();
+pub(crate) fn frames(answer: &Arc<Answer>) -> Frames {
+    let mut last = Vec::new();
     if !answer.calls.is_empty() {
-        frames.push(line(message(String::new(), answer)));
+        last.push(line(answer, message(String::new(), answer)));
     }
-    let end = last(answer, json!({"role": "assistant", "content": ""}));
-    frames.push(Frame::other(format!("{end}\n")));
-    frames
+    let end = self::last(answer, json!({"role": "assistant", "content": ""}));
+    last.push(Frame::other(format!("{end}\n")));
+    let said = Arc::clone(answer);
+    let texts = (0..answer.pieces.len())
+        .map(move |index| line(&said, json!({"role": "assistant", "content": said.piece(index)})));
+    Box::new(texts.chain(last))
+}
+
+fn line(answer: &Answer, message: Value) -> Frame {
+    let line = json!({"model": answer.model, "created_at": CREATED_TEXT, "message": message, "done": false});
+    Frame::token(format!("{line}\n"))
 }
 
 fn message(content: String, answer: &Answer) -> Value {

@@ -1,10 +1,12 @@
 //! `POST /chat/completions`, as OpenAI and those who are compatible with it speak it.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::answer::{Answer, CREATED, Call, Finish, Usage, pieces_of};
 use super::question::{Choice, Question, Tool, limit, list, required, text};
-use super::stream::Frame;
+use super::stream::{Frame, Frames};
 use crate::providers::Provider;
 
 /// Reads a request.
@@ -78,45 +80,63 @@ pub(crate) fn whole(answer: &Answer) -> Value {
 }
 
 /// The answer as server-sent events.
-pub(crate) fn frames(answer: &Answer, question: &Question, provider: Provider) -> Vec<Frame> {
-    let chunk = |delta: Value, reason: Value| {
-        let mut chunk = json!({
-            "id": id(answer), "object": "chat.completion.chunk", "created": CREATED, "model": answer.model,
-            "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": reason}],
-        });
-        if question.include_usage {
-            chunk["usage"] = Value::Null;
-        }
-        chunk
-    };
-    let mut frames = Vec::with_capacity(answer.pieces.len() + 4);
+pub(crate) fn frames(answer: &Arc<Answer>, include_usage: bool, provider: Provider) -> Frames {
+    let mut first = Vec::new();
     if provider == Provider::OpenRouter {
         // A comment, which keeps the connection open; a client has to skip it.
-        frames.push(Frame::other(": still at work\n\n".to_owned()));
+        first.push(Frame::other(": still at work\n\n".to_owned()));
     }
     let content = if answer.calls.is_empty() { json!("") } else { Value::Null };
-    frames.push(Frame::other(event(&chunk(json!({"role": "assistant", "content": content}), Value::Null))));
-    for piece in &answer.pieces {
-        frames.push(Frame::token(event(&chunk(json!({"content": piece}), Value::Null))));
+    let role = json!({"role": "assistant", "content": content});
+    first.push(Frame::other(event(&chunk(answer, include_usage, role))));
+    let of_calls = calls(answer, include_usage);
+    let last = end(answer, include_usage, provider);
+    let said = Arc::clone(answer);
+    let texts = (0..answer.pieces.len())
+        .map(move |index| event(&chunk(&said, include_usage, json!({"content": said.piece(index)}))))
+        .map(Frame::token);
+    Box::new(first.into_iter().chain(texts).chain(of_calls).chain(last))
+}
+
+fn chunk(answer: &Answer, include_usage: bool, delta: Value) -> Value {
+    let mut chunk = json!({
+        "id": id(answer), "object": "chat.completion.chunk", "created": CREATED, "model": answer.model,
+        "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": null}],
+    });
+    if include_usage {
+        chunk["usage"] = Value::Null;
     }
+    chunk
+}
+
+/// The calls: each begins with its name, and its arguments follow in pieces.
+fn calls(answer: &Answer, include_usage: bool) -> Vec<Frame> {
+    let mut frames = Vec::new();
     for (index, call) in answer.calls.iter().enumerate() {
         let begin = json!({"index": index, "id": call_id(call), "type": "function",
                            "function": {"name": call.name, "arguments": ""}});
-        frames.push(Frame::other(event(&chunk(json!({"tool_calls": [begin]}), Value::Null))));
+        frames.push(Frame::other(event(&chunk(answer, include_usage, json!({"tool_calls": [begin]})))));
         for piece in pieces_of(&call.arguments.to_string()) {
             let part = json!({"index": index, "function": {"arguments": piece}});
-            frames.push(Frame::token(event(&chunk(json!({"tool_calls": [part]}), Value::Null))));
+            frames.push(Frame::token(event(&chunk(answer, include_usage, json!({"tool_calls": [part]})))));
         }
     }
-    let mut last = chunk(json!({}), json!(finish(answer)));
+    frames
+}
+
+/// Why the answer ends, and what was counted.
+fn end(answer: &Answer, include_usage: bool, provider: Provider) -> Vec<Frame> {
+    let mut finished = chunk(answer, include_usage, json!({}));
+    finished["choices"][0]["finish_reason"] = json!(finish(answer));
     if let (Provider::Groq, Some(used)) = (provider, &answer.usage) {
-        last["x_groq"] = json!({"id": id(answer), "usage": usage(used)});
+        finished["x_groq"] = json!({"id": id(answer), "usage": usage(used)});
     }
-    frames.push(Frame::other(event(&last)));
-    if let (true, Some(used)) = (question.include_usage, &answer.usage) {
-        last["choices"] = json!([]);
-        last["usage"] = usage(used);
-        frames.push(Frame::other(event(&last)));
+    let mut frames = vec![Frame::other(event(&finished))];
+    if let (true, Some(used)) = (include_usage, &answer.usage) {
+        let mut counted = chunk(answer, include_usage, Value::Null);
+        counted["choices"] = json!([]);
+        counted["usage"] = usage(used);
+        frames.push(Frame::other(event(&counted)));
     }
     frames.push(Frame::other("data: [DONE]\n\n".to_owned()));
     frames

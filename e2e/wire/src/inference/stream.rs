@@ -1,5 +1,6 @@
 //! A stream on its way out: which bytes leave when, and where it breaks.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -37,55 +38,93 @@ pub(crate) enum Step {
     Break,
 }
 
-/// What a stream is put together from.
-pub(crate) struct Plan {
-    pub(crate) frames: Vec<Frame>,
-    /// Before each token.
-    pub(crate) token_delay: Duration,
-    pub(crate) fault: Option<Fault>,
-    /// What is sent for a fault that puts something of its own into the stream.
-    pub(crate) intruder: String,
+/// The parts of an answer, each made when it is sent: many long streams at once fit into little memory.
+pub(crate) type Frames = Box<dyn Iterator<Item = Frame> + Send>;
+
+/// The steps of a stream, in their order. An answer with fewer tokens than the fault waits for stays whole.
+pub(crate) struct Steps {
+    frames: Frames,
+    token_delay: Duration,
+    fault: Option<Fault>,
+    intruder: String,
+    /// After how many tokens the fault strikes, until it has.
+    pending: Option<usize>,
+    tokens: usize,
+    bytes: usize,
+    /// Made and not yet given.
+    next: VecDeque<Step>,
+    ended: bool,
 }
 
-impl Plan {
-    /// The steps, in their order. An answer with fewer tokens than the fault waits for stays whole.
-    pub(crate) fn steps(self) -> Vec<Step> {
-        let mut steps = Vec::with_capacity(self.frames.len());
-        let (mut tokens, mut bytes) = (0, 0);
-        let mut pending = self.fault.as_ref().and_then(position);
-        let last_byte = match self.fault {
-            Some(Fault::Cut { after_bytes }) => Some(after_bytes),
-            _ => None,
-        };
-        for frame in self.frames {
-            if frame.token && pending == Some(tokens) {
-                pending = None;
-                if strike(self.fault.as_ref(), &self.intruder, &mut steps) {
-                    return steps;
-                }
-            }
-            if frame.token {
-                tokens += 1;
-                if !self.token_delay.is_zero() {
-                    steps.push(Step::Wait(self.token_delay));
-                }
-            }
-            let part = Bytes::from(frame.text);
-            if let Some(last) = last_byte.filter(|last| bytes + part.len() > *last) {
-                steps.extend([Step::Send(part.slice(..last - bytes)), Step::Wait(BEFORE_BREAK), Step::Break]);
-                return steps;
-            }
-            bytes += part.len();
-            steps.push(Step::Send(part));
-            // At once, and not before the next token: there may be none.
-            if pending.is_some_and(|after| after > 0 && after == tokens) {
-                pending = None;
-                if strike(self.fault.as_ref(), &self.intruder, &mut steps) {
-                    return steps;
-                }
+impl Steps {
+    /// Each token is late by `token_delay`; `intruder` is what a fault puts into the stream.
+    pub(crate) fn new(frames: Frames, token_delay: Duration, fault: Option<Fault>, intruder: String) -> Self {
+        let pending = fault.as_ref().and_then(position);
+        let next = VecDeque::new();
+        Self { frames, token_delay, fault, intruder, pending, tokens: 0, bytes: 0, next, ended: false }
+    }
+
+    fn add(&mut self, frame: Frame) {
+        if frame.token && self.pending == Some(self.tokens) {
+            self.strike();
+            if self.ended {
+                return;
             }
         }
-        steps
+        if frame.token {
+            self.tokens += 1;
+            if !self.token_delay.is_zero() {
+                self.next.push_back(Step::Wait(self.token_delay));
+            }
+        }
+        let part = Bytes::from(frame.text);
+        if let Some(Fault::Cut { after_bytes }) = self.fault
+            && self.bytes + part.len() > after_bytes
+        {
+            let kept = part.slice(..after_bytes - self.bytes);
+            self.next.extend([Step::Send(kept), Step::Wait(BEFORE_BREAK), Step::Break]);
+            self.ended = true;
+            return;
+        }
+        self.bytes += part.len();
+        self.next.push_back(Step::Send(part));
+        // At once, and not before the next token: there may be none.
+        if self.pending.is_some_and(|after| after > 0 && after == self.tokens) {
+            self.strike();
+        }
+    }
+
+    /// Does what the fault does in the middle of a stream.
+    fn strike(&mut self) {
+        self.pending = None;
+        match &self.fault {
+            Some(Fault::Stall { delay_ms, .. }) => {
+                self.next.push_back(Step::Wait(Duration::from_millis(*delay_ms)));
+                return;
+            }
+            Some(Fault::CutStream { clean: false, .. }) => {
+                self.next.extend([Step::Wait(BEFORE_BREAK), Step::Break]);
+            }
+            Some(Fault::ErrorInOk { .. } | Fault::Malformed { .. }) => {
+                self.next.push_back(Step::Send(Bytes::from(std::mem::take(&mut self.intruder))));
+            }
+            _ => {}
+        }
+        self.ended = true;
+    }
+}
+
+impl Iterator for Steps {
+    type Item = Step;
+
+    fn next(&mut self) -> Option<Step> {
+        while self.next.is_empty() && !self.ended {
+            match self.frames.next() {
+                Some(frame) => self.add(frame),
+                None => self.ended = true,
+            }
+        }
+        self.next.pop_front()
     }
 }
 
@@ -100,28 +139,9 @@ const fn position(fault: &Fault) -> Option<usize> {
     }
 }
 
-/// Adds what the fault does; whether the stream ends there.
-fn strike(fault: Option<&Fault>, intruder: &str, steps: &mut Vec<Step>) -> bool {
-    match fault {
-        Some(Fault::Stall { delay_ms, .. }) => {
-            steps.push(Step::Wait(Duration::from_millis(*delay_ms)));
-            false
-        }
-        Some(Fault::CutStream { clean: false, .. }) => {
-            steps.extend([Step::Wait(BEFORE_BREAK), Step::Break]);
-            true
-        }
-        Some(Fault::ErrorInOk { .. } | Fault::Malformed { .. }) => {
-            steps.push(Step::Send(Bytes::from(intruder.to_owned())));
-            true
-        }
-        _ => true,
-    }
-}
-
 /// The steps as a body.
-pub(crate) fn body(steps: Vec<Step>) -> Body {
-    Body::from_stream(stream::unfold(steps.into_iter(), |mut rest| async {
+pub(crate) fn body(steps: Steps) -> Body {
+    Body::from_stream(stream::unfold(steps, |mut rest| async {
         loop {
             match rest.next()? {
                 Step::Send(part) if part.is_empty() => {}
@@ -142,8 +162,8 @@ mod tests {
         let token = |text: &str| Frame::token(text.to_owned());
         let other = |text: &str| Frame::other(text.to_owned());
         let frames = vec![other("<"), token("a"), token("b"), token("c"), other(">")];
-        let plan = Plan { frames, token_delay: Duration::ZERO, fault, intruder: "?".to_owned() };
-        let shown = plan.steps().into_iter().map(|step| match step {
+        let steps = Steps::new(Box::new(frames.into_iter()), Duration::ZERO, fault, "?".to_owned());
+        let shown = steps.map(|step| match step {
             Step::Send(part) => String::from_utf8(part.to_vec()).unwrap(),
             Step::Wait(time) if time == BEFORE_BREAK => String::new(),
             Step::Wait(time) => format!("({})", time.as_millis()),
@@ -181,7 +201,7 @@ mod tests {
     fn every_token_waits() {
         let frames = vec![Frame::other("<".to_owned()), Frame::token("a".to_owned())];
         let delay = Duration::from_millis(7);
-        let plan = Plan { frames, token_delay: delay, fault: None, intruder: String::new() };
-        assert_eq!(plan.steps().into_iter().filter(|step| *step == Step::Wait(delay)).count(), 1);
+        let steps = Steps::new(Box::new(frames.into_iter()), delay, None, String::new());
+        assert_eq!(steps.filter(|step| *step == Step::Wait(delay)).count(), 1);
     }
 }
