@@ -34,7 +34,8 @@ enum Command {
     Control {
         /// PUT, DELETE or GET.
         method: String,
-        /// The provider (openrouter, ollama, openai, groq, mistral, vllm).
+        /// The provider (openrouter, ollama, openai, groq, mistral, vllm, anthropic, google), with `/chat` behind it for
+        /// its inference alone; or `inference`, to read or forget what arrived.
         provider: String,
         /// The settings, as JSON; for PUT.
         body: Option<String>,

@@ -1,4 +1,5 @@
-//! The control API: `PUT`, `GET`, `DELETE /_wire/{provider}` and `GET`, `DELETE /_wire/requests`.
+//! The control API: `PUT`, `GET`, `DELETE /_wire/{provider}` and `/_wire/{provider}/chat`, `GET`, `DELETE
+//! /_wire/requests` and `/_wire/inference`.
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -8,6 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 
+use crate::inference::settings::Chat;
 use crate::providers::Provider;
 use crate::settings::Settings;
 use crate::state::Wire;
@@ -15,7 +17,9 @@ use crate::state::Wire;
 pub(crate) fn routes() -> Router<Wire> {
     Router::new()
         .route("/_wire/requests", get(counts).delete(forget_counts))
+        .route("/_wire/inference", get(arrivals).delete(forget_arrivals))
         .route("/_wire/{provider}", get(show).put(set).delete(reset))
+        .route("/_wire/{provider}/chat", get(show_chat).put(set_chat).delete(reset_chat))
 }
 
 async fn counts(State(wire): State<Wire>) -> Response {
@@ -24,6 +28,15 @@ async fn counts(State(wire): State<Wire>) -> Response {
 
 async fn forget_counts(State(wire): State<Wire>) -> Response {
     wire.forget_counts();
+    Json(json!({})).into_response()
+}
+
+async fn arrivals(State(wire): State<Wire>) -> Response {
+    Json(wire.all_arrivals()).into_response()
+}
+
+async fn forget_arrivals(State(wire): State<Wire>) -> Response {
+    wire.forget_arrivals();
     Json(json!({})).into_response()
 }
 
@@ -45,6 +58,27 @@ async fn reset(State(wire): State<Wire>, Path(name): Path<String>) -> Response {
     with_provider(&name, |provider| {
         wire.reset(provider);
         Json(wire.settings(provider)).into_response()
+    })
+}
+
+async fn show_chat(State(wire): State<Wire>, Path(name): Path<String>) -> Response {
+    with_provider(&name, |provider| Json(wire.settings(provider).chat).into_response())
+}
+
+async fn set_chat(State(wire): State<Wire>, Path(name): Path<String>, body: Bytes) -> Response {
+    with_provider(&name, |provider| match Chat::read(&body) {
+        Ok(chat) => {
+            wire.set_chat(provider, chat.clone());
+            Json(chat).into_response()
+        }
+        Err(reason) => refused(StatusCode::BAD_REQUEST, &reason),
+    })
+}
+
+async fn reset_chat(State(wire): State<Wire>, Path(name): Path<String>) -> Response {
+    with_provider(&name, |provider| {
+        wire.set_chat(provider, Chat::default());
+        Json(Chat::default()).into_response()
     })
 }
 

@@ -20,7 +20,7 @@ const BOMB_BYTES: usize = 128 << 20;
 /// The longest delay; a request that hangs longer only wastes the tester's time.
 const MAX_DELAY_MS: u64 = 600_000;
 /// The largest oversized answer, in bytes.
-const MAX_OVERSIZED_BYTES: u64 = 1 << 32;
+pub(crate) const MAX_OVERSIZED_BYTES: u64 = 1 << 32;
 
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,52 +112,62 @@ impl Fault {
         }
     }
 
-    /// Changes the rows, if this fault is in them.
-    pub(crate) fn change(&self, shape: &Shape, rows: &mut Vec<Value>) {
+    /// The rows as this fault changes them, one after the other: a long list is never in memory at once.
+    pub(crate) fn changed<'a>(
+        &'a self,
+        shape: Shape,
+        mut rows: impl Iterator<Item = Value> + 'a,
+    ) -> Box<dyn Iterator<Item = Value> + 'a> {
         match self {
-            Self::Empty => rows.clear(),
-            Self::WrongTypes => wrong_types(shape, rows),
-            Self::Duplicates => duplicates(shape, rows),
-            Self::UnknownStrings => unknown_strings(rows),
-            _ => {}
+            Self::Empty => Box::new(std::iter::empty()),
+            Self::WrongTypes => {
+                Box::new(rows.enumerate().map(move |(index, row)| wrong_types(&shape, index, row)))
+            }
+            Self::Duplicates => {
+                let first: Vec<Value> = rows.by_ref().take(2).collect();
+                let again = duplicates(&shape, &first);
+                Box::new(first.into_iter().chain(rows).chain(again))
+            }
+            Self::UnknownStrings => Box::new(rows.map(unknown_strings)),
+            _ => Box::new(rows),
         }
     }
 }
 
-fn wrong_types(shape: &Shape, rows: &mut [Value]) {
-    for (index, row) in rows.iter_mut().enumerate().take(4) {
-        match index {
-            0 => shape.id_keys.iter().for_each(|key| row[*key] = json!(42)),
-            1 => row[shape.number_key] = json!("many"),
-            2 => *row = json!("a row that is a text"),
-            _ => row[shape.object_key] = json!(["a", "list"]),
-        }
+fn wrong_types(shape: &Shape, index: usize, mut row: Value) -> Value {
+    match index {
+        0 => shape.id_keys.iter().for_each(|key| row[*key] = json!(42)),
+        1 => row[shape.number_key] = json!("many"),
+        2 => row = json!("a row that is a text"),
+        3 => row[shape.object_key] = json!(["a", "list"]),
+        _ => {}
     }
+    row
 }
 
-fn duplicates(shape: &Shape, rows: &mut Vec<Value>) {
-    let same = rows.first().cloned();
-    let other = rows.get(1).cloned().map(|mut row| {
+/// The first row again, and the second with another number.
+fn duplicates(shape: &Shape, first: &[Value]) -> Vec<Value> {
+    let same = first.first().cloned();
+    let other = first.get(1).cloned().map(|mut row| {
         row[shape.number_key] = json!(1234);
         row
     });
-    rows.extend(same.into_iter().chain(other));
+    same.into_iter().chain(other).collect()
 }
 
-fn unknown_strings(rows: &mut [Value]) {
-    for row in rows {
-        for key in ["input_modalities", "output_modalities"] {
-            if row["architecture"].is_object() {
-                row["architecture"][key] = json!(["text", "smell"]);
-            } else {
-                row[key] = json!(["text", "smell"]);
-            }
+fn unknown_strings(mut row: Value) -> Value {
+    for key in ["input_modalities", "output_modalities"] {
+        if row["architecture"].is_object() {
+            row["architecture"][key] = json!(["text", "smell"]);
+        } else {
+            row[key] = json!(["text", "smell"]);
         }
-        if row["supported_parameters"].is_array() {
-            row["supported_parameters"] = json!(["tools", "telepathy"]);
-        }
-        row["something_new"] = json!({"nobody": ["knows"]});
     }
+    if row["supported_parameters"].is_array() {
+        row["supported_parameters"] = json!(["tools", "telepathy"]);
+    }
+    row["something_new"] = json!({"nobody": ["knows"]});
+    row
 }
 
 fn error_status(provider: Provider, status: u16, retry_after: Option<&str>) -> Response {
@@ -170,7 +180,7 @@ fn error_status(provider: Provider, status: u16, retry_after: Option<&str>) -> R
     response
 }
 
-fn with_headers<const N: usize>(body: Body, headers: [(HeaderName, HeaderValue); N]) -> Response {
+pub(crate) fn with_headers<const N: usize>(body: Body, headers: [(HeaderName, HeaderValue); N]) -> Response {
     let mut response = Response::new(body);
     response.headers_mut().extend(headers);
     response
@@ -178,7 +188,7 @@ fn with_headers<const N: usize>(body: Body, headers: [(HeaderName, HeaderValue);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-fn cut(body: &Bytes, after_bytes: usize) -> Response {
+pub(crate) fn cut(body: &Bytes, after_bytes: usize) -> Response {
     let kept = body.slice(..after_bytes.min(body.len().saturating_sub(1)));
     let chunks: [Result<Bytes, std::io::Error>; 2] = [Ok(kept), Err(std::io::Error::other("cut on demand"))];
     // The pause lets the first part leave, so that the client sees a cut answer and not a reset before it.
@@ -193,7 +203,7 @@ fn cut(body: &Bytes, after_bytes: usize) -> Response {
     with_headers(Body::from_stream(stream), [(header::CONTENT_TYPE, JSON), (header::CONTENT_LENGTH, length)])
 }
 
-fn oversized(bytes: u64) -> Response {
+pub(crate) fn oversized(bytes: u64) -> Response {
     let spaces = Bytes::from(vec![b' '; 64 << 10]);
     let stream = stream::unfold((bytes, true), move |(left, first)| {
         let spaces = spaces.clone();
@@ -226,7 +236,7 @@ fn packed_spaces() -> std::io::Result<Vec<u8>> {
     packer.finish()
 }
 
-fn html() -> Response {
+pub(crate) fn html() -> Response {
     let page = "<!doctype html><html><head><title>Sign in</title></head><body>Sign in</body></html>";
     let kind = HeaderValue::from_static("text/html; charset=utf-8");
     with_headers(Body::from(page), [(header::CONTENT_TYPE, kind)])

@@ -5,15 +5,39 @@
 //! /openrouter/api/v1/models, /openrouter/api/v1/models/{author}/{slug}/endpoints
 //! /ollama/api/{tags,show,version}
 //! /openai/v1/models  /groq/openai/v1/models  /mistral/v1/models  /vllm/v1/models
-//! PUT, DELETE /_wire/{provider}      faults and sizes, see [`settings::Settings`]
-//! GET, DELETE /_wire/requests        how often each path was asked
+//! POST {base}/chat/completions, {base}/embeddings   where base is one of those above, or /ollama/v1
+//! POST /ollama/api/chat
+//! POST /anthropic/v1/messages
+//! POST /google/v1beta/models/{id}:generateContent, :streamGenerateContent?alt=sse
+//! PUT, GET, DELETE /_wire/{provider}        faults and sizes, see [`settings::Settings`]
+//! PUT, GET, DELETE /_wire/{provider}/chat   of inference alone, see [`inference::settings::Chat`]
+//! GET, DELETE /_wire/requests               how often each path was asked
+//! GET, DELETE /_wire/inference              what arrived, see [`inference::arrivals::Arrivals`]
 //! GET /healthz
 //! ```
+//!
+//! An answer follows from its request: `{model} heard {n} words: {the first eight of the user's last message}`. A token
+//! is four bytes. A message with `call {tool}` gets a call of that tool, if the request offers it, with arguments made
+//! from its schema; so does `tool_choice`. A response format gets JSON that fits its schema.
+//!
+//! # Faults of inference
+//!
+//! ```json
+//! {"faults": [{"fault": {"kind": "status", "status": 429, "retry_after": "7"}, "model": "a", "times": 2}],
+//!  "latency_ms": 50, "token_delay_ms": 5, "tokens": 200, "cached_per_cent": 30,
+//!  "listed_models_only": true, "no_usage": true}
+//! ```
+//!
+//! The first entry of `faults` that fits the request and is not used up holds. [`inference::fault::Fault`] has the
+//! kinds: `status`, `error_in_ok`, `empty`, `malformed`, `cut`, `cut_stream`, `slow`, `stall`, `oversized`, `html`.
+//! `PUT /_wire/{provider}` takes the same under `chat`, and replaces everything; `PUT /_wire/{provider}/chat` leaves the
+//! lists' settings as they are.
 
 pub mod args;
 pub mod client;
 pub mod control;
 pub mod fault;
+pub mod inference;
 pub mod providers;
 pub mod reply;
 pub mod settings;
@@ -36,6 +60,7 @@ pub fn router(wire: Wire) -> Router {
         .route("/healthz", get(|| async { "ok" }))
         .merge(control::routes())
         .merge(providers::routes())
+        .merge(inference::routes())
         .with_state(wire)
 }
 

@@ -1,5 +1,7 @@
 //! The providers: where each is, how its list and its errors look, and the way every request takes.
 
+mod errors;
+mod list;
 pub mod ollama;
 pub mod openai;
 pub mod openrouter;
@@ -10,8 +12,9 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rust_decimal::Decimal;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+pub(crate) use self::list::{List, Listed};
 use crate::fault::Fault;
 use crate::reply;
 use crate::settings::Settings;
@@ -32,12 +35,24 @@ pub enum Provider {
     Mistral,
     /// A model and an adapter on it.
     Vllm,
+    /// Messages; lists nothing.
+    Anthropic,
+    /// The Gemini API; lists nothing.
+    Google,
 }
 
 impl Provider {
     /// Every provider.
-    pub const ALL: [Self; 6] =
-        [Self::OpenRouter, Self::Ollama, Self::OpenAi, Self::Groq, Self::Mistral, Self::Vllm];
+    pub const ALL: [Self; 8] = [
+        Self::OpenRouter,
+        Self::Ollama,
+        Self::OpenAi,
+        Self::Groq,
+        Self::Mistral,
+        Self::Vllm,
+        Self::Anthropic,
+        Self::Google,
+    ];
 
     /// Its name in the control API, also the first part of its path.
     #[must_use]
@@ -49,6 +64,8 @@ impl Provider {
             Self::Groq => "groq",
             Self::Mistral => "mistral",
             Self::Vllm => "vllm",
+            Self::Anthropic => "anthropic",
+            Self::Google => "google",
         }
     }
 
@@ -62,6 +79,18 @@ impl Provider {
             Self::Groq => "/groq/openai/v1",
             Self::Mistral => "/mistral/v1",
             Self::Vllm => "/vllm/v1",
+            Self::Anthropic => "/anthropic/v1",
+            Self::Google => "/google/v1beta",
+        }
+    }
+
+    /// The path under which it speaks OpenAI's format, if it does.
+    #[must_use]
+    pub const fn openai_path(self) -> Option<&'static str> {
+        match self {
+            Self::Ollama => Some("/ollama/v1"),
+            Self::Anthropic | Self::Google => None,
+            other => Some(other.base_path()),
         }
     }
 
@@ -70,28 +99,13 @@ impl Provider {
         let (id_keys, number_key, object_key): (&[&str], _, _) = match self {
             Self::OpenRouter => (&["id"], "context_length", "pricing"),
             Self::Ollama => (&["name", "model"], "size", "details"),
-            Self::OpenAi | Self::Groq => (&["id"], "context_window", "pricing"),
+            Self::OpenAi | Self::Groq | Self::Anthropic | Self::Google => {
+                (&["id"], "context_window", "pricing")
+            }
             Self::Mistral => (&["id"], "max_context_length", "pricing"),
             Self::Vllm => (&["id"], "max_model_len", "pricing"),
         };
         Shape { id_keys, number_key, object_key }
-    }
-
-    /// An error as this provider words it.
-    #[must_use]
-    pub fn error_body(self, status: u16, message: &str) -> Value {
-        match self {
-            Self::OpenRouter => json!({"error": {"message": message, "code": status}}),
-            Self::Ollama => json!({"error": message}),
-            Self::OpenAi | Self::Groq => {
-                json!({"error": {"message": message, "type": "error", "param": null, "code": null}})
-            }
-            Self::Mistral if status == 401 => json!({"detail": message}),
-            Self::Mistral => json!({"object": "error", "message": message, "type": "error", "code": null}),
-            Self::Vllm => {
-                json!({"error": {"message": message, "type": "error", "param": null, "code": status}})
-            }
-        }
     }
 }
 
@@ -132,19 +146,33 @@ impl Fixtures {
         })
     }
 
-    /// One provider's facts, as many of them as the settings ask for; one at a time, because they may be very many.
+    /// One provider's facts, as many of them as the settings ask for, made one after the other.
     pub fn facts(&self, provider: Provider, settings: &Settings) -> impl Iterator<Item = Value> {
-        let all = match provider {
+        let all: &[Value] = match provider {
             Provider::OpenRouter => &self.openrouter,
             Provider::Ollama => &self.ollama,
             Provider::OpenAi => &self.openai,
             Provider::Groq => &self.groq,
             Provider::Mistral => &self.mistral,
             Provider::Vllm => &self.vllm,
+            Provider::Anthropic | Provider::Google => &[],
         };
         let wanted = settings.models.unwrap_or(all.len());
         let kept = wanted * usize::from(settings.keep_per_cent.unwrap_or(100)) / 100;
         all.iter().cycle().enumerate().take(kept).map(|(index, row)| numbered(row, index, all.len()))
+    }
+
+    /// Whether a provider lists a model. Anthropic and Google have what OpenRouter lists under their names.
+    #[must_use]
+    pub fn lists(&self, provider: Provider, model: &str, settings: &Settings) -> bool {
+        let id = |fact: &Value| fact["id"].as_str().or(fact["name"].as_str()).map(str::to_owned);
+        match provider {
+            Provider::Anthropic | Provider::Google => {
+                let wanted = format!("{}/{model}", provider.as_str());
+                self.openrouter.iter().any(|fact| fact["id"] == wanted.as_str())
+            }
+            _ => self.facts(provider, settings).any(|fact| id(&fact).as_deref() == Some(model)),
+        }
     }
 }
 
@@ -159,12 +187,6 @@ fn numbered(row: &Value, index: usize, len: usize) -> Value {
         }
     }
     row
-}
-
-/// An envelope with its rows, which `json!` would copy.
-pub(crate) fn with_rows(mut envelope: Value, key: &str, rows: Vec<Value>) -> Value {
-    envelope[key] = Value::Array(rows);
-    envelope
 }
 
 /// A price in decimal text, changed by so many per cent; `-1` and what is no decimal stay as they are.
@@ -182,6 +204,19 @@ pub(crate) fn routes() -> Router<Wire> {
     openrouter::routes().merge(ollama::routes()).merge(openai::routes())
 }
 
+/// Why an `Authorization` header does not do, if a key is wanted.
+pub(crate) fn refusal_of(wanted: Option<&str>, shown: Option<&str>) -> Option<String> {
+    match (wanted, shown) {
+        (None, _) => None,
+        (Some(key), Some(text)) if text.strip_prefix("Bearer ") == Some(key) => None,
+        // Some providers do repeat the key that they were shown; a client must cope with that.
+        (_, Some(text)) => {
+            Some(format!("Incorrect API key provided: {}", text.trim_start_matches("Bearer ")))
+        }
+        _ => Some("Missing Authentication header".to_owned()),
+    }
+}
+
 /// One request to a provider, on its way through counting, key, fault and rendering.
 pub(crate) struct Asked {
     pub(crate) wire: Wire,
@@ -194,11 +229,12 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Answers with what `make` makes of the provider's facts (already cut, repriced and numbered).
+    /// Answers with one page of the provider's facts (already cut, repriced and numbered), as rows.
     pub(crate) async fn list(
         self,
-        rows: impl Fn(&Value, &Settings) -> Value,
-        envelope: impl FnOnce(Vec<Value>, &Settings) -> Value,
+        list: List,
+        row: impl Fn(&Value, &Settings) -> Value,
+        rest: impl FnOnce(Listed, &Settings) -> Map<String, Value>,
     ) -> Response {
         let fault = match self.admit() {
             Ok(fault) => fault,
@@ -208,11 +244,13 @@ impl Asked {
         let key = format!("{}?{} {fault:?}", self.path, self.page);
         let body = self.wire.rendered(self.provider, key, || {
             let facts = self.wire.fixtures().facts(self.provider, &settings);
-            let mut made: Vec<Value> = facts.map(|fact| rows(&fact, &settings)).collect();
-            if let Some(fault) = &fault {
-                fault.change(&self.provider.shape(), &mut made);
+            let rows = facts.map(|fact| row(&fact, &settings));
+            match &fault {
+                Some(fault) => {
+                    list.render(fault.changed(self.provider.shape(), rows), |page| rest(page, &settings))
+                }
+                None => list.render(rows, |page| rest(page, &settings)),
             }
-            Bytes::from(envelope(made, &settings).to_string())
         });
         self.finish(fault, body).await
     }
@@ -233,18 +271,9 @@ impl Asked {
     fn admit(&self) -> Result<Option<Fault>, Box<Response>> {
         self.wire.count(self.provider, &self.path);
         let settings = self.wire.settings(self.provider);
-        if let Some(key) = &settings.key {
-            let shown = self.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-            if shown.and_then(|text| text.strip_prefix("Bearer ")) != Some(key) {
-                // Some providers do repeat the key that they were shown; a client must cope with that.
-                let message = match shown {
-                    Some(text) => {
-                        format!("Incorrect API key provided: {}", text.trim_start_matches("Bearer "))
-                    }
-                    None => "Missing Authentication header".to_owned(),
-                };
-                return Err(Box::new(self.error(StatusCode::UNAUTHORIZED, &message)));
-            }
+        let shown = self.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        if let Some(message) = refusal_of(settings.key.as_deref(), shown) {
+            return Err(Box::new(self.error(StatusCode::UNAUTHORIZED, &message)));
         }
         Ok(self.wire.take_fault(self.provider, &self.path))
     }

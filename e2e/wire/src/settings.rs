@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
+use crate::inference::settings::Chat;
 
 /// The most models that one provider makes up.
 const MAX_MODELS: usize = 200_000;
@@ -38,6 +39,9 @@ pub struct Settings {
     /// Leave out `links.next`, so that a client must count (OpenRouter).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_page_links: bool,
+    /// How inference requests are answered. What stands beside this is for the lists only, but `key` for both.
+    #[serde(skip_serializing_if = "Chat::is_default")]
+    pub chat: Chat,
 }
 
 impl Settings {
@@ -75,6 +79,7 @@ impl Settings {
         if self.fault.is_none() && (self.times.is_some() || self.only.is_some()) {
             return Err("times and only need a fault".to_owned());
         }
+        self.chat.validate()?;
         self.fault.as_ref().map_or(Ok(()), Fault::validate)
     }
 
@@ -122,6 +127,7 @@ mod tests {
         assert!(refusal(r#"{"models":1000000000}"#).contains("models"));
         assert!(refusal(r#"{"times":1}"#).contains("fault"));
         assert!(refusal(r#"{"page_size":0}"#).contains("page_size"));
+        assert!(refusal(r#"{"chat":{"tokens":0}}"#).contains("tokens"));
         assert!(refusal("[").contains("not valid"));
     }
 }

@@ -1,4 +1,4 @@
-//! What the server remembers: the fixtures, each provider's settings, and how often it was asked.
+//! What the server remembers: the fixtures, each provider's settings, how often it was asked, and what arrived.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,11 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::body::Bytes;
 
 use crate::fault::Fault;
+use crate::inference::arrivals::{Arrival, Arrivals};
+use crate::inference::fault::Fault as ChatFault;
+use crate::inference::settings::Chat;
 use crate::providers::{Fixtures, Provider};
 use crate::settings::Settings;
 
 /// How many rendered lists are kept; each page of a paged list is one.
 const MAX_RENDERED: usize = 256;
+/// A longer list, in bytes, is made anew each time.
+const MAX_RENDERED_BYTES: usize = 16 << 20;
 
 /// Requests by provider and path.
 pub type Counts = BTreeMap<&'static str, BTreeMap<String, u64>>;
@@ -26,6 +31,7 @@ struct Inner {
     settings: Mutex<HashMap<Provider, Settings>>,
     rendered: Mutex<HashMap<(Provider, String), Bytes>>,
     counts: Mutex<Counts>,
+    arrivals: Mutex<BTreeMap<&'static str, Arrivals>>,
 }
 
 /// A panic while a lock was held leaves the maps usable: each change is one insertion.
@@ -45,6 +51,7 @@ impl Wire {
             settings: Mutex::default(),
             rendered: Mutex::default(),
             counts: Mutex::default(),
+            arrivals: Mutex::default(),
         })))
     }
 
@@ -82,15 +89,26 @@ impl Wire {
         Some(fault)
     }
 
-    /// A list made before with the same settings, or one made now. One at a time: while it is made, a long list takes
-    /// several times its size in memory.
+    /// Replaces how a provider answers inference requests, and leaves its lists as they are.
+    pub fn set_chat(&self, provider: Provider, chat: Chat) {
+        let mut all = lock(&self.0.settings);
+        all.entry(provider).or_insert_with(|| self.0.initial.clone()).chat = chat;
+    }
+
+    /// The fault for one inference request, counting down its `times`.
+    #[must_use]
+    pub fn take_chat_fault(&self, provider: Provider, model: &str, stream: bool) -> Option<ChatFault> {
+        lock(&self.0.settings).get_mut(&provider)?.chat.take_fault(model, stream)
+    }
+
+    /// A list made before with the same settings, or one made now.
     pub(crate) fn rendered(&self, provider: Provider, what: String, make: impl FnOnce() -> Bytes) -> Bytes {
-        let mut rendered = lock(&self.0.rendered);
-        if let Some(bytes) = rendered.get(&(provider, what.clone())) {
+        if let Some(bytes) = lock(&self.0.rendered).get(&(provider, what.clone())) {
             return bytes.clone();
         }
         let bytes = make();
-        if rendered.len() < MAX_RENDERED {
+        let mut rendered = lock(&self.0.rendered);
+        if rendered.len() < MAX_RENDERED && bytes.len() <= MAX_RENDERED_BYTES {
             rendered.insert((provider, what), bytes.clone());
         }
         bytes
@@ -121,5 +139,27 @@ impl Wire {
     /// Sets the counts back to zero.
     pub fn forget_counts(&self) {
         lock(&self.0.counts).clear();
+    }
+
+    /// Counts an inference request and keeps it as the last one.
+    pub(crate) fn arrived(&self, provider: Provider, arrival: Arrival) {
+        lock(&self.0.arrivals).entry(provider.as_str()).or_default().add(arrival);
+    }
+
+    /// The inference requests of a provider.
+    #[must_use]
+    pub fn arrivals(&self, provider: Provider) -> Arrivals {
+        lock(&self.0.arrivals).get(provider.as_str()).cloned().unwrap_or_default()
+    }
+
+    /// The inference requests of every provider that had any.
+    #[must_use]
+    pub fn all_arrivals(&self) -> BTreeMap<&'static str, Arrivals> {
+        lock(&self.0.arrivals).clone()
+    }
+
+    /// Forgets the inference requests.
+    pub fn forget_arrivals(&self) {
+        lock(&self.0.arrivals).clear();
     }
 }

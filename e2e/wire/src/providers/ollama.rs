@@ -8,7 +8,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
 
-use super::{Asked, Provider, with_rows};
+use super::{Asked, List, Provider};
 use crate::settings::Settings;
 use crate::state::Wire;
 
@@ -24,7 +24,7 @@ fn asked(wire: Wire, path: &str, headers: HeaderMap) -> Asked {
 }
 
 async fn tags(State(wire): State<Wire>, headers: HeaderMap) -> Response {
-    asked(wire, "/ollama/api/tags", headers).list(tag, |rows, _| with_rows(json!({}), "models", rows)).await
+    asked(wire, "/ollama/api/tags", headers).list(List::whole("models"), tag, |_, _| Map::new()).await
 }
 
 fn tag(fact: &Value, _: &Settings) -> Value {

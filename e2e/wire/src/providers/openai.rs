@@ -7,9 +7,9 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Asked, Provider, with_rows};
+use super::{Asked, List, Provider};
 use crate::settings::Settings;
 use crate::state::Wire;
 
@@ -26,12 +26,8 @@ pub(crate) fn routes() -> Router<Wire> {
 async fn models(provider: Provider, State(wire): State<Wire>, headers: HeaderMap) -> Response {
     let path = format!("{}/models", provider.base_path());
     let asked = Asked { wire, provider, path, page: String::new(), headers };
-    asked
-        .list(
-            |fact, _: &Settings| row(provider, fact),
-            |rows, _| with_rows(json!({"object": "list"}), "data", rows),
-        )
-        .await
+    let object = |_, _: &Settings| Map::from_iter([("object".to_owned(), json!("list"))]);
+    asked.list(List::whole("data"), |fact, _| row(provider, fact), object).await
 }
 
 fn row(provider: Provider, fact: &Value) -> Value {

@@ -8,7 +8,7 @@ use axum::routing::get;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Asked, Provider, repriced, with_rows};
+use super::{Asked, List, Listed, Provider, repriced};
 use crate::settings::Settings;
 use crate::state::Wire;
 
@@ -28,22 +28,28 @@ struct Paging {
 
 async fn models(State(wire): State<Wire>, Query(paging): Query<Paging>, headers: HeaderMap) -> Response {
     let page = format!("{:?}", (paging.offset, paging.limit));
+    let list = page_of(paging, &wire.settings(Provider::OpenRouter));
     let asked = Asked { wire, provider: Provider::OpenRouter, path: LIST.to_owned(), page, headers };
-    asked.list(row, |rows, settings| envelope(rows, paging, settings)).await
+    asked.list(list, row, |listed, settings| rest(list, listed, settings)).await
 }
 
 /// The whole list when neither offset nor limit is given, as OpenRouter does, unless the settings force pages.
-fn envelope(rows: Vec<Value>, paging: Paging, settings: &Settings) -> Value {
-    let total = rows.len();
+fn page_of(paging: Paging, settings: &Settings) -> List {
     let asked_for_pages = paging.offset.is_some() || paging.limit.is_some();
-    let default_limit = if asked_for_pages { 500 } else { total };
+    let default_limit = if asked_for_pages { 500 } else { usize::MAX };
     let limit = paging.limit.unwrap_or(default_limit).min(settings.page_size.unwrap_or(usize::MAX));
-    let offset = paging.offset.unwrap_or(0);
-    let data: Vec<Value> = rows.into_iter().skip(offset).take(limit).collect();
-    let end = offset + data.len();
-    let next = (end < total && !settings.no_page_links && !data.is_empty())
-        .then(|| format!("{LIST}?offset={end}&limit={limit}"));
-    with_rows(json!({"total_count": total, "links": {"next": next}}), "data", data)
+    List { key: "data", offset: paging.offset.unwrap_or(0), limit }
+}
+
+/// What stands beside the rows.
+fn rest(list: List, listed: Listed, settings: &Settings) -> Map<String, Value> {
+    let end = list.offset.saturating_add(listed.shown);
+    let next = (end < listed.total && !settings.no_page_links && listed.shown > 0)
+        .then(|| format!("{LIST}?offset={end}&limit={}", list.limit));
+    Map::from_iter([
+        ("total_count".to_owned(), json!(listed.total)),
+        ("links".to_owned(), json!({ "next": next })),
+    ])
 }
 
 fn row(fact: &Value, settings: &Settings) -> Value {
@@ -116,7 +122,9 @@ mod tests {
     use super::*;
 
     fn page(offset: Option<usize>, limit: Option<usize>, settings: &Settings) -> Value {
-        envelope((0..10).map(|n| json!({ "id": n })).collect(), Paging { offset, limit }, settings)
+        let list = page_of(Paging { offset, limit }, settings);
+        let rows = (0..10).map(|n| json!({ "id": n }));
+        serde_json::from_slice(&list.render(rows, |listed| rest(list, listed, settings))).unwrap()
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub(crate) fn target(server: &Running, provider: Provider) -> FetchTarget {
         Provider::Groq => (CatalogKind::OpenaiCompatible, ProviderType::Groq),
         Provider::Mistral => (CatalogKind::OpenaiCompatible, ProviderType::Mistral),
         Provider::Vllm => (CatalogKind::OpenaiCompatible, ProviderType::Vllm),
+        Provider::Anthropic | Provider::Google => panic!("{provider:?} lists nothing"),
     };
     FetchTarget {
         catalog,
