@@ -227,11 +227,11 @@ pub struct Alias {
     pub force_cost: bool,
 }
 
-/// Facts about one model that replace its catalog's.
+/// Facts about models that replace their catalog's.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Override {
-    /// Which: `<source>/<model>`, or a model id.
+    /// Which: `<source>/<model>`; `*` stands for any run of characters.
     #[schemars(length(min = 1, max = 320))]
     pub model: String,
     /// Input, USD per million tokens.

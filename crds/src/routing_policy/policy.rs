@@ -190,13 +190,14 @@ fn override_of(given: &Override) -> Result<routing::Override, PolicyError> {
         text.as_ref().map(read).transpose()
     };
     Ok(routing::Override {
-        model: given.model.clone(),
+        models: given.model.clone(),
         input_usd_per_mtok: price("inputUsdPerMTok", &given.input_usd_per_mtok)?,
         output_usd_per_mtok: price("outputUsdPerMTok", &given.output_usd_per_mtok)?,
-        context_tokens: given.context_tokens.map(large),
+        context_length_tokens: given.context_tokens.map(large),
         tier: given.tier,
-        strengths: given.strengths.clone(),
+        strengths: (!given.strengths.is_empty()).then(|| given.strengths.clone()),
         tools: given.tools,
+        ..routing::Override::default()
     })
 }
 

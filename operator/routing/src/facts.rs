@@ -1,146 +1,264 @@
-//! What a decision asks of a deployment, taken once out of its catalog entry into a few numbers.
+//! What a decision reads of each deployment: flags, sizes and prices as whole numbers, one after the other in memory.
 
+use vox_contracts::entry::{LongContextPrice, ModelCatalogEntry, Pricing};
 use vox_contracts::generated::routing::{BLEND_INPUT_PARTS, BLEND_OUTPUT_PARTS};
 use vox_contracts::{ModelTier, StrengthTag};
 
 use crate::cost::Cost;
-use crate::request::Request;
-use crate::snapshot::{Deployment, Upstream};
+use crate::policy::Capability;
+use crate::request::{Needs, Request};
+use crate::snapshot::Deployment;
 
-/// One deployment, ready to be filtered and priced.
+/// Tokens of answer that are reckoned with where neither the client nor the catalog bounds it.
+pub const ANSWER_TOKENS_WHEN_UNKNOWN: u64 = 8_192;
+
+/// Models with no other strength than these make no text.
+const SPECIAL: [StrengthTag; 5] = [
+    StrengthTag::Embedding,
+    StrengthTag::Rerank,
+    StrengthTag::Moderation,
+    StrengthTag::ImageGeneration,
+    StrengthTag::Audio,
+];
+
+/// One deployment, as small as it can be.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
+    pub(crate) can: Can,
     pub(crate) tier: ModelTier,
-    pub(crate) context_tokens: Option<u64>,
-    pub(crate) max_output_tokens: Option<u64>,
-    pub(crate) tools: Option<bool>,
-    pub(crate) json_schema: Option<bool>,
-    pub(crate) streaming: Option<bool>,
-    pub(crate) vision: bool,
-    /// Writes vectors.
-    pub(crate) embedding: bool,
-    /// Writes text.
-    pub(crate) text: bool,
-    /// Whether its upstream runs on hardware of one's own.
+    pub(crate) makes_text: bool,
+    pub(crate) makes_vectors: bool,
+    /// Runs on hardware of one's own.
     pub(crate) local: bool,
-    pub(crate) prices: Prices,
+    pub(crate) has_penalties: bool,
+    /// Its place among the families of the router; none where nobody knows who made it.
+    pub(crate) family: Option<u16>,
+    pub(crate) context: Option<u64>,
+    pub(crate) max_output: Option<u64>,
+    pub(crate) price: Price,
 }
 
-/// What a deployment costs. A price that is not known makes every sum with it unknown.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Prices {
+/// What is known of each capability.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Can {
+    tools: Known,
+    vision: Known,
+    json_schema: Known,
+    streaming: Known,
+}
+
+/// Whether it can, cannot, or nobody says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    Yes,
+    No,
+    Unsaid,
+}
+
+impl Known {
+    const fn of(said: Option<bool>) -> Self {
+        match said {
+            Some(true) => Self::Yes,
+            Some(false) => Self::No,
+            None => Self::Unsaid,
+        }
+    }
+}
+
+impl Can {
+    pub(crate) const fn get(self, capability: Capability) -> Known {
+        match capability {
+            Capability::Tools => self.tools,
+            Capability::Vision => self.vision,
+            Capability::JsonSchema => self.json_schema,
+            Capability::Streaming => self.streaming,
+        }
+    }
+
+    /// The first capability that a request needs and that is missing. What nobody says counts as missing, unless the
+    /// client named the model (`trusted`). No vendor's list tells of streaming, so there silence means yes.
+    pub(crate) fn lacks(self, needs: Needs, trusted: bool) -> Option<&'static str> {
+        let wanted = [
+            (needs.tools, Capability::Tools),
+            (needs.vision, Capability::Vision),
+            (needs.json_schema, Capability::JsonSchema),
+            (needs.streaming, Capability::Streaming),
+        ];
+        wanted
+            .into_iter()
+            .find(|(needed, capability)| *needed && !self.has(*capability, trusted))
+            .map(|(_, capability)| capability.as_str())
+    }
+
+    /// Whether it has one, by the same rules.
+    pub(crate) fn has(self, capability: Capability, trusted: bool) -> bool {
+        match self.get(capability) {
+            Known::Yes => true,
+            Known::No => false,
+            Known::Unsaid => trusted || capability == Capability::Streaming,
+        }
+    }
+}
+
+/// What it costs, in pico-USD.
+#[derive(Debug, Clone)]
+pub(crate) struct Price {
+    /// Per token; absent is unknown.
     input: Option<Cost>,
     output: Option<Cost>,
+    /// Once per request, and per image.
     request: Cost,
     image: Cost,
-    /// Prices above a prompt length in tokens, ascending.
-    long_context: Vec<(u64, Option<Cost>, Option<Cost>)>,
+    /// Dearer prices above a prompt length, ascending.
+    long: Box<[LongPrice]>,
+}
+
+#[derive(Debug, Clone)]
+struct LongPrice {
+    above: u64,
+    input: Option<Cost>,
+    output: Option<Cost>,
+}
+
+impl Price {
+    fn of(pricing: &Pricing) -> Self {
+        let known = |price| if pricing.dynamic { None } else { price };
+        let mut long: Vec<LongPrice> = pricing.long_context.iter().map(LongPrice::of).collect();
+        long.sort_by_key(|price| price.above);
+        Self {
+            input: known(pricing.input_usd_per_mtok).map(Cost::per_token),
+            output: known(pricing.output_usd_per_mtok).map(Cost::per_token),
+            request: pricing.request_usd.map_or(Cost::ZERO, Cost::of),
+            image: pricing.image_usd.map_or(Cost::ZERO, Cost::of),
+            long: long.into(),
+        }
+    }
+}
+
+impl LongPrice {
+    fn of(price: &LongContextPrice) -> Self {
+        Self {
+            above: price.above_input_tokens,
+            input: price.input_usd_per_mtok.map(Cost::per_token),
+            output: price.output_usd_per_mtok.map(Cost::per_token),
+        }
+    }
 }
 
 impl Facts {
-    pub(crate) fn of(deployment: &Deployment, upstream: Option<&Upstream>) -> Self {
+    /// `family` is its place among the router's families, `local` what its upstream says.
+    pub(crate) fn of(deployment: &Deployment, family: Option<u16>, local: bool) -> Self {
         let entry = &deployment.entry;
-        let writes = |what: &str| entry.output_modalities.iter().any(|modality| modality == what);
-        let strong = |what: StrengthTag| entry.strengths.contains(&what);
-        let other = [StrengthTag::Rerank, StrengthTag::Moderation].into_iter().any(strong);
-        // Lists that name no modality are of chat models, but for those that the name rules know.
-        let unsaid = entry.output_modalities.is_empty();
-        let embedding = writes("embedding") || writes("embeddings") || strong(StrengthTag::Embedding);
+        let supports = &entry.supports;
         Self {
+            can: Can {
+                tools: Known::of(supports.tools),
+                vision: vision(entry),
+                json_schema: Known::of(supports.json_schema),
+                streaming: Known::of(supports.streaming),
+            },
             tier: entry.tier,
-            context_tokens: entry.context_length_tokens,
-            max_output_tokens: entry.max_output_tokens,
-            tools: entry.supports.tools,
-            json_schema: entry.supports.json_schema,
-            streaming: entry.supports.streaming,
-            vision: entry.input_modalities.iter().any(|modality| modality == "image")
-                || strong(StrengthTag::Vision),
-            embedding,
-            text: !embedding && !other && (unsaid || writes("text")),
-            local: upstream.is_some_and(|upstream| upstream.local),
-            prices: Prices::of(deployment),
+            makes_text: makes_text(entry),
+            makes_vectors: makes(entry, "embedding") || entry.strengths.contains(&StrengthTag::Embedding),
+            local,
+            has_penalties: !deployment.penalties.is_empty(),
+            family,
+            context: entry.context_length_tokens,
+            max_output: entry.max_output_tokens,
+            price: Price::of(&entry.pricing),
         }
     }
 
-    /// The longest answer that the request may get here.
-    pub(crate) fn output_tokens(&self, request: &Request) -> Option<u64> {
-        let room = self.context_tokens.map(|context| context.saturating_sub(request.input_tokens));
-        match (request.max_output_tokens, self.max_output_tokens.or(room)) {
-            (Some(asked), Some(possible)) => Some(asked.min(possible)),
-            (Some(asked), None) => Some(asked),
-            (None, possible) => possible,
+    /// The longest answer to a request: what the client allows and the model can, and never more than the context
+    /// leaves. Vectors are no answer in tokens.
+    pub(crate) fn answer_tokens(&self, request: &Request, vectors: bool) -> u64 {
+        if vectors {
+            return 0;
+        }
+        let left = self.context.map(|context| context.saturating_sub(request.input_tokens));
+        let bounds = [request.max_output_tokens, self.max_output];
+        let stated = bounds.into_iter().flatten().min();
+        match (stated, left) {
+            (Some(stated), Some(left)) => stated.min(left),
+            (Some(bound), None) | (None, Some(bound)) => bound,
+            (None, None) => ANSWER_TOKENS_WHEN_UNKNOWN,
         }
     }
 
-    /// What the request costs here at worst; `None` when a price or the longest answer is unknown.
-    pub(crate) fn worst_case(&self, request: &Request) -> Option<Cost> {
-        if self.embedding && !self.text {
-            return self.prices.of_request(request, 0);
+    /// Input and answer together. An answer that nobody bounded takes what is left, at least one token.
+    pub(crate) fn needed_tokens(&self, request: &Request, vectors: bool) -> u64 {
+        if vectors {
+            return request.input_tokens;
         }
-        // A free answer is free however long it is.
-        let output = self.output_tokens(request).or_else(|| self.prices.is_free().then_some(0))?;
-        self.prices.of_request(request, output)
-    }
-}
-
-impl Prices {
-    fn of(deployment: &Deployment) -> Self {
-        let pricing = &deployment.entry.pricing;
-        if pricing.dynamic {
-            return Self::default();
-        }
-        // A model that only reads (embeddings) has no output price, and needs none.
-        let reads_only = deployment.entry.strengths.contains(&StrengthTag::Embedding);
-        let output = pricing.output_usd_per_mtok.map(Cost::per_token);
-        let mut long_context: Vec<_> = pricing
-            .long_context
-            .iter()
-            .map(|tier| {
-                let price = |price: Option<_>| price.map(Cost::per_token);
-                (tier.above_input_tokens, price(tier.input_usd_per_mtok), price(tier.output_usd_per_mtok))
-            })
-            .collect();
-        long_context.sort_unstable();
-        Self {
-            input: pricing.input_usd_per_mtok.map(Cost::per_token),
-            output: output.or(reads_only.then_some(Cost::ZERO)),
-            request: pricing.request_usd.map_or(Cost::ZERO, Cost::of),
-            image: pricing.image_usd.map_or(Cost::ZERO, Cost::of),
-            long_context,
-        }
+        let asked = request.max_output_tokens.unwrap_or(1);
+        request.input_tokens.saturating_add(self.max_output.map_or(asked, |can| asked.min(can)))
     }
 
-    /// Input and output in the contract's proportion, for one token; `None` when a price is unknown.
-    pub(crate) fn blended(&self) -> Option<Cost> {
-        let parts = u64::from(BLEND_INPUT_PARTS + BLEND_OUTPUT_PARTS);
-        let sum =
-            self.input?.times(BLEND_INPUT_PARTS.into()).plus(self.output?.times(BLEND_OUTPUT_PARTS.into()));
-        Some(Cost::from_pico_usd(sum.pico_usd() / parts.max(1)))
-    }
-
-    /// Whether every price is known to be zero.
-    pub(crate) fn is_free(&self) -> bool {
-        self.input == Some(Cost::ZERO)
-            && self.output == Some(Cost::ZERO)
-            && self.request == Cost::ZERO
-            && self.image == Cost::ZERO
-            && self.long_context.is_empty()
-    }
-
-    fn of_request(&self, request: &Request, output_tokens: u64) -> Option<Cost> {
-        let (mut input, mut output) = (self.input?, self.output?);
-        for (above, dearer_input, dearer_output) in &self.long_context {
-            if request.input_tokens > *above {
-                input = dearer_input.unwrap_or(input);
-                output = dearer_output.unwrap_or(output);
-            }
+    /// Price of input and output together, weighted by the contract's parts, per token; none where one is unknown.
+    pub(crate) fn blended(&self, vectors: bool) -> Option<Cost> {
+        let input = self.price.input?;
+        if vectors {
+            return Some(input);
         }
+        let (input_parts, output_parts) = (u64::from(BLEND_INPUT_PARTS), u64::from(BLEND_OUTPUT_PARTS));
+        let sum = input.times(input_parts).plus(self.price.output?.times(output_parts));
+        Some(Cost::from_pico_usd(sum.pico_usd() / (input_parts + output_parts).max(1)))
+    }
+
+    /// What the request costs here at worst; none where a price that it needs is unknown.
+    pub(crate) fn worst_case(&self, request: &Request, vectors: bool) -> Option<Cost> {
+        let price = &self.price;
+        let long = price.long.iter().rev().find(|long| request.input_tokens > long.above);
+        let input = long.and_then(|long| long.input).or(price.input)?;
+        let answer = self.answer_tokens(request, vectors);
+        let output = match long.and_then(|long| long.output).or(price.output) {
+            Some(output) => output,
+            None if vectors => Cost::ZERO,
+            None => return None,
+        };
+        // A long-context row does not make an unknown base price known: shorter prompts have no price.
+        price.input?;
         Some(
             input
                 .times(request.input_tokens)
-                .plus(output.times(output_tokens))
-                .plus(self.request)
-                .plus(self.image.times(request.images)),
+                .plus(output.times(answer))
+                .plus(price.request)
+                .plus(price.image.times(request.images)),
         )
+    }
+}
+
+impl Capability {
+    /// Its name in policies and explanations.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Vision => "vision",
+            Self::JsonSchema => "jsonSchema",
+            Self::Streaming => "streaming",
+        }
+    }
+}
+
+fn makes(entry: &ModelCatalogEntry, output: &str) -> bool {
+    entry.output_modalities.iter().any(|modality| modality == output)
+}
+
+/// A source that says nothing of modalities lists mostly text models; those that are for something else only are known by
+/// their strengths.
+fn makes_text(entry: &ModelCatalogEntry) -> bool {
+    let special_only =
+        !entry.strengths.is_empty() && entry.strengths.iter().all(|strength| SPECIAL.contains(strength));
+    !special_only && (entry.output_modalities.is_empty() || makes(entry, "text"))
+}
+
+fn vision(entry: &ModelCatalogEntry) -> Known {
+    let reads = entry.input_modalities.iter().any(|modality| modality == "image")
+        || entry.strengths.contains(&StrengthTag::Vision);
+    match (reads, entry.input_modalities.is_empty()) {
+        (true, _) => Known::Yes,
+        (false, false) => Known::No,
+        (false, true) => Known::Unsaid,
     }
 }

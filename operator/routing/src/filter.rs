@@ -1,150 +1,150 @@
-//! What stops a candidate: standing filters of a policy and category, and those of one request.
+//! What stops a candidate. One order of checks, used by decisions and explanations alike.
 
-use vox_contracts::ModelTier;
-use vox_contracts::generated::routing::TaskCategoryInfo;
+use vox_contracts::{ModelTier, TaskCategory};
 
 use crate::cost::Cost;
 use crate::decision::Filter;
 use crate::facts::Facts;
-use crate::policy::{Capability, Policy, Route};
-use crate::rank::not_allowed;
+use crate::pattern;
+use crate::plan::Plan;
+use crate::policy::{Allow, Policy, WhenSpent};
 use crate::request::{Live, Request};
-use crate::score::{self, Task};
-use crate::snapshot::Deployment;
+use crate::score::record;
+use crate::snapshot::{Deployment, Upstream};
 
-/// What stops a deployment in a category whatever is asked. Tier and context floors of the contract are not among them:
-/// a model below them comes last, which beats a refusal; those that a policy writes are.
-pub(crate) fn standing(
-    policy: &Policy,
+/// Whether the policy's lists allow it: the same for every category.
+pub(crate) fn admission(
+    allow: &Allow,
     deployment: &Deployment,
-    facts: &Facts,
-    info: &TaskCategoryInfo,
-    route: Option<&Route>,
+    upstream: Option<&Upstream>,
 ) -> Option<Filter> {
-    if let Some(filter) = not_allowed(policy, deployment) {
-        return Some(filter);
-    }
-    let fits = if info.output_modality == "embedding" { facts.embedding } else { facts.text };
-    if !fits {
-        return Some(Filter::WrongOutput);
-    }
-    if info.input_modality == "image" && !facts.vision {
-        return Some(Filter::LacksCapability { capability: "vision" });
-    }
-    if policy.budget.limits_money() && facts.prices.blended().is_none() {
-        return Some(Filter::PriceUnknown);
-    }
-    route.and_then(|route| required(deployment, facts, info, route))
+    let listed =
+        |patterns: &[String]| patterns.iter().any(|pattern| pattern::matches(pattern, &deployment.id));
+    let by = if upstream.is_none() {
+        "upstreams"
+    } else if !allow.providers.is_empty()
+        && upstream.is_some_and(|upstream| !allow.providers.contains(&upstream.provider))
+    {
+        "providers"
+    } else if !allow.models.is_empty() && !listed(&allow.models) {
+        "models"
+    } else if listed(&allow.deny_models) {
+        "denyModels"
+    } else if !allow.tags.iter().all(|tag| deployment.tags.contains(tag)) {
+        "tags"
+    } else {
+        return None;
+    };
+    Some(Filter::NotAllowed { by })
 }
 
-fn required(
-    deployment: &Deployment,
-    facts: &Facts,
-    info: &TaskCategoryInfo,
-    route: &Route,
-) -> Option<Filter> {
-    let require = &route.require;
+/// Whether it makes what the category asks for.
+pub(crate) fn output(category: TaskCategory, facts: &Facts) -> Option<Filter> {
+    let makes = if category == TaskCategory::Embedding { facts.makes_vectors } else { facts.makes_text };
+    (!makes).then_some(Filter::WrongOutput)
+}
+
+/// Whether it has what the category and the policy's route ask for, its tier aside.
+pub(crate) fn fit(plan: &Plan, deployment: &Deployment, facts: &Facts) -> Option<Filter> {
+    let reads_images = plan.category.info().input_modality == "image";
+    if reads_images && !facts.can.has(crate::policy::Capability::Vision, false) {
+        return Some(Filter::LacksCapability { capability: crate::policy::Capability::Vision.as_str() });
+    }
+    if let Some(lacking) = plan.capabilities.iter().find(|capability| !facts.can.has(**capability, false)) {
+        return Some(Filter::LacksCapability { capability: lacking.as_str() });
+    }
     if let Some(strength) =
-        require.strengths.iter().find(|strength| !deployment.entry.strengths.contains(strength))
+        plan.strengths.iter().find(|strength| !deployment.entry.strengths.contains(strength)).copied()
     {
-        return Some(Filter::LacksStrength { strength: *strength });
+        return Some(Filter::LacksStrength { strength });
     }
-    let floor = require.tier_floor.unwrap_or(ModelTier::Economy);
-    let ceiling = require.tier_ceiling.unwrap_or(ModelTier::Premium);
-    if facts.tier < floor || facts.tier > ceiling {
-        return Some(Filter::TierOutOfRange { tier: facts.tier, floor, ceiling });
+    if facts.context.is_none_or(|context| context < plan.min_context_tokens) {
+        return Some(Filter::ContextTooSmall {
+            needed_tokens: plan.min_context_tokens,
+            has_tokens: facts.context,
+        });
     }
-    if let Some(needed_tokens) = require.min_context_tokens
-        && facts.context_tokens.is_none_or(|has| has < needed_tokens)
-    {
-        return Some(Filter::ContextTooSmall { needed_tokens, has_tokens: facts.context_tokens });
+    let limit_ms = plan.max_latency_ms?;
+    record(deployment, plan.category)
+        .filter(|record| record.p50_ms > limit_ms)
+        .map(|record| Filter::TooSlow { p50_ms: record.p50_ms, limit_ms })
+}
+
+/// How a tier stands to a plan's bounds.
+pub(crate) enum TierStands {
+    Within,
+    /// Below the contract's floor, which yields when money runs short.
+    BelowContractFloor,
+    Out(Filter),
+}
+
+/// The contract's floor asks that money be spent; hardware of one's own costs none, so a route that prefers it is not held to
+/// that floor.
+pub(crate) fn tier(plan: &Plan, facts: &Facts) -> TierStands {
+    let tier = facts.tier;
+    let out = || TierStands::Out(out_of_range(plan, tier));
+    if tier > plan.tier_ceiling {
+        return out();
     }
-    let lacking = require.capabilities.iter().find_map(|capability| match capability {
-        Capability::Tools if facts.tools != Some(true) => Some("tools"),
-        Capability::Vision if !facts.vision => Some("vision"),
-        Capability::JsonSchema if facts.json_schema != Some(true) => Some("jsonSchema"),
-        Capability::Streaming if facts.streaming == Some(false) => Some("streaming"),
-        _ => None,
-    });
-    if let Some(capability) = lacking {
-        return Some(Filter::LacksCapability { capability });
-    }
-    let task = Task { info, tier: info.preferred_tier };
-    let p50_ms = score::evidence(deployment, &task).map(|evidence| evidence.p50_ms);
-    match (p50_ms, route.max_latency_ms) {
-        (Some(p50_ms), Some(limit_ms)) if p50_ms > limit_ms => Some(Filter::TooSlow { p50_ms, limit_ms }),
-        _ => None,
+    match (tier < plan.tier_floor, plan.floor_is_policys) {
+        (false, _) => TierStands::Within,
+        (true, true) => out(),
+        (true, false) if plan.prefer_local && facts.local => TierStands::Within,
+        (true, false) => TierStands::BelowContractFloor,
     }
 }
 
-/// What one request may cost, and where it comes from.
-#[derive(Debug, Clone, Copy, Default)]
+pub(crate) fn out_of_range(plan: &Plan, tier: ModelTier) -> Filter {
+    Filter::TierOutOfRange { tier, floor: plan.tier_floor, ceiling: plan.tier_ceiling }
+}
+
+/// What a request may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Money {
-    /// The least of the request's own ceiling, the policy's and what is left of the day.
+    /// At most; none where nothing limits it.
     pub(crate) limit: Option<Cost>,
-    /// Only what is free may serve.
-    pub(crate) free_only: bool,
-    /// Not above this tier while cheaper ones are there.
-    pub(crate) ceiling: Option<ModelTier>,
+    /// Whether an unknown price is refused: also where only a day's budget is set and its state is not known.
+    pub(crate) limited: bool,
+    /// The day's budget is spent, and that refuses.
+    pub(crate) spent: bool,
+    /// The share of the day's budget is used from which on a lower tier is preferred.
+    pub(crate) descend: bool,
 }
 
-/// What stops a candidate for this request.
-pub(crate) fn of_request(
-    request: &Request,
-    named: bool,
-    place: usize,
-    facts: &Facts,
-    money: &Money,
-    live: &dyn Live,
-) -> Option<Filter> {
-    capability(request, named, facts)
-        .or_else(|| context(request, facts))
-        .or_else(|| affordable(request, facts, money))
-        .or_else(|| live.unavailable(place).map(Filter::Unavailable))
-}
-
-/// Where a person names the model, what nobody knows is taken to be there: they may know.
-fn capability(request: &Request, named: bool, facts: &Facts) -> Option<Filter> {
-    let has = |said: Option<bool>| said.unwrap_or(named);
-    let needs = &request.needs;
-    let lacking = [
-        (needs.embedding && !facts.embedding, "embedding"),
-        (needs.tools && !has(facts.tools), "tools"),
-        (needs.vision && !facts.vision, "vision"),
-        (needs.json_schema && !has(facts.json_schema), "jsonSchema"),
-        (needs.streaming && facts.streaming == Some(false), "streaming"),
-    ];
-    lacking.iter().find(|(lacks, _)| *lacks).map(|(_, capability)| Filter::LacksCapability { capability })
-}
-
-fn context(request: &Request, facts: &Facts) -> Option<Filter> {
-    let has = facts.context_tokens?;
-    let needed_tokens = request.input_tokens.saturating_add(request.max_output_tokens.unwrap_or(1));
-    (needed_tokens > has).then_some(Filter::ContextTooSmall { needed_tokens, has_tokens: Some(has) })
-}
-
-fn affordable(request: &Request, facts: &Facts, money: &Money) -> Option<Filter> {
-    if let Some(ceiling) = money.ceiling.filter(|ceiling| facts.tier > *ceiling) {
-        return Some(Filter::TierOutOfRange { tier: facts.tier, floor: ModelTier::Economy, ceiling });
+impl Money {
+    pub(crate) fn of(policy: &Policy, request: &Request, live: &dyn Live) -> Self {
+        let budget = &policy.budget;
+        let left = live.day_budget_left();
+        let limit = [budget.per_request, request.max_cost, left].into_iter().flatten().min();
+        let descend = match (budget.per_day, budget.descend_at_per_mille, left) {
+            (Some(day), Some(share), Some(left)) => {
+                let used = u128::from(day.minus(left).pico_usd());
+                used * 1000 >= u128::from(day.pico_usd()) * u128::from(share)
+            }
+            _ => false,
+        };
+        Self {
+            limit,
+            limited: limit.is_some() || budget.limits_money(),
+            spent: left == Some(Cost::ZERO) && budget.when_spent == WhenSpent::Refuse,
+            descend,
+        }
     }
-    if money.free_only && !facts.prices.is_free() {
-        let worst_case = facts.worst_case(request).unwrap_or(Cost::MAX);
-        return Some(Filter::TooDear { worst_case, limit: Cost::ZERO });
-    }
-    let limit = money.limit?;
-    match facts.worst_case(request) {
-        None => Some(Filter::PriceUnknown),
-        Some(worst_case) if worst_case > limit => Some(Filter::TooDear { worst_case, limit }),
-        Some(_) => None,
+
+    /// What stops a candidate of this worst case.
+    pub(crate) fn stops(self, worst_case: Option<Cost>) -> Option<Filter> {
+        match (worst_case, self.limit) {
+            (None, _) => self.limited.then_some(Filter::PriceUnknown),
+            (Some(worst_case), Some(limit)) if worst_case > limit => {
+                Some(Filter::TooDear { worst_case, limit })
+            }
+            _ => None,
+        }
     }
 }
 
-/// Until when a penalty keeps a deployment from a category.
-pub(crate) fn penalised(
-    deployment: &Deployment,
-    category: vox_contracts::TaskCategory,
-    now_unix_ms: u64,
-) -> Option<Filter> {
+/// Until when it is kept from a category, if so.
+pub(crate) fn penalty(deployment: &Deployment, category: TaskCategory, now_unix_ms: u64) -> Option<Filter> {
     deployment
         .penalties
         .iter()

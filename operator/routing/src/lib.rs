@@ -3,24 +3,37 @@
 //! Pure: no I/O, no clock (time is an argument), no async. The same code decides in the sidecar, tests a policy in the
 //! operator before it is programmed, and explains on the command line.
 
+pub mod asked;
+pub mod classify;
 pub mod compile;
 pub mod cost;
 pub mod decision;
+pub mod explain;
 mod facts;
 mod filter;
+mod judge;
+mod names;
+pub mod pattern;
+mod plan;
 pub mod policy;
 mod rank;
 pub mod request;
 mod router;
-mod score;
+pub mod score;
 pub mod snapshot;
-mod tally;
 pub mod test_policy;
+mod walk;
 
+pub use asked::{Asked, Band};
+pub use classify::{Classified, Shape, classify};
+pub use compile::{CatalogInput, Record, compile};
 pub use cost::Cost;
-pub use decision::{Decision, Filter, Refusal};
+pub use decision::{Decision, Filter, Pick, Refusal};
+pub use explain::Explanation;
+pub use facts::ANSWER_TOKENS_WHEN_UNKNOWN;
+pub use names::{AUTO, NameKind, PREFIX, ServedName};
 pub use policy::Policy;
-pub use request::{Choice, Needs, Request};
-pub use router::{AUTO, OWN, Router};
-pub use score::Points;
+pub use request::{Choice, Live, Needs, Offline, Request, Unavailable};
+pub use router::Router;
 pub use snapshot::{Deployment, PolicySnapshot, Snapshot, SnapshotError, Upstream};
+pub use test_policy::{TestFailure, run_tests};

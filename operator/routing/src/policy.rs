@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use vox_contracts::generated::routing::WEIGHTS;
-use vox_contracts::price::UsdPerMTok;
-use vox_contracts::{ModelTier, ProviderType, StrengthTag, TaskCategory};
+use vox_contracts::{ModelTier, ProviderType, StrengthTag, TaskCategory, UsdPerMTok};
 
 use crate::cost::Cost;
 
@@ -33,8 +32,8 @@ pub struct Policy {
     /// Names that workloads may use as a model.
     #[serde(default)]
     pub aliases: Vec<Alias>,
-    /// Facts about models that replace their catalog's.
-    #[serde(default)]
+    /// What is known better than the catalogs know it; a later one wins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,
     /// What must hold before a new generation serves.
     #[serde(default)]
@@ -45,17 +44,17 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Weights {
-    /// Cheap for the task.
+    /// Low price for what one gets.
     pub efficiency: u32,
-    /// Strong at what the task needs.
+    /// Strengths and proven quality for the task.
     pub precision: u32,
-    /// Quick.
+    /// Quick answers.
     pub latency: u32,
-    /// Reachable.
+    /// Up, and not rate limited.
     pub availability: u32,
-    /// Good at many things.
+    /// Not leaning on one provider.
     pub balance: u32,
-    /// Small enough for small machines.
+    /// Suits small and metered links.
     pub mobile: u32,
 }
 
@@ -223,29 +222,39 @@ pub struct Alias {
     pub force_cost: bool,
 }
 
-/// Facts about one model that replace its catalog's.
+/// What is known of some models better than their catalog knows it. What is absent stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Override {
-    /// Which: a deployment id or a model id.
-    pub model: String,
-    /// Input, USD per million tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Deployments whose id matches this pattern (`*` stands for any run of characters).
+    pub models: String,
+    /// Input, USD per million tokens, for every prompt length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_usd_per_mtok: Option<UsdPerMTok>,
-    /// Output, USD per million tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Output, USD per million tokens, for every prompt length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_usd_per_mtok: Option<UsdPerMTok>,
-    /// Its context, in tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub context_tokens: Option<u64>,
-    /// Its price class.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Input and output together, in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_length_tokens: Option<u64>,
+    /// The longest answer, in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u64>,
+    /// Its price class. Default, where a price is overridden: the contract's for that price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<ModelTier>,
-    /// What it is good at; empty leaves what is known.
-    pub strengths: Vec<StrengthTag>,
-    /// Whether it calls tools.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// All of its strengths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strengths: Option<Vec<StrengthTag>>,
+    /// Tool calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<bool>,
+    /// JSON that follows a given schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json_schema: Option<bool>,
+    /// Streamed answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streaming: Option<bool>,
 }
 
 /// What must hold before a new generation serves.

@@ -1,244 +1,176 @@
-//! The order of a category's candidates, made once for each band of complexity.
+//! Rankings: for every category and band of complexity all deployments in the order they are tried, made once.
 
-use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use vox_contracts::generated::routing::{
-    COMPLEXITY_PREMIUM_FROM, PREMIUM_ALIASES, PremiumAlias, TaskCategoryInfo,
-};
+use vox_contracts::generated::routing::{GENERIC_FALLBACK_ALIAS, MIN_EVIDENCE_CALLS};
 use vox_contracts::{ModelTier, TaskCategory};
 
-use crate::cost::Cost;
+use crate::asked::Band;
 use crate::decision::Filter;
 use crate::facts::Facts;
-use crate::filter;
-use crate::policy::{Policy, Route};
-use crate::score::{self, Task};
-use crate::snapshot::PolicySnapshot;
+use crate::filter::{self, TierStands};
+use crate::plan::{Plan, distance};
+use crate::score::{self, Lean, Part};
+use crate::snapshot::{Deployment, PolicySnapshot};
 
-/// Complexities that are ranked alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Band {
-    /// Below the middle: a tier lower will do.
-    Low,
-    /// The category's own tier fits best.
-    Middle,
-    /// A tier higher fits best.
-    High,
-    /// From the contract's figure on: the category's premium alias comes first.
-    Premium,
-}
+/// A class worse than any that preferences give.
+const NO_CLASS: u8 = u8::MAX;
 
-impl Band {
-    pub(crate) const ALL: [Self; 4] = [Self::Low, Self::Middle, Self::High, Self::Premium];
-
-    /// The band of a complexity from 1 to 10.
-    pub(crate) fn of(complexity: u8) -> Self {
-        match complexity {
-            complexity if complexity >= COMPLEXITY_PREMIUM_FROM => Self::Premium,
-            7.. => Self::High,
-            4..=6 => Self::Middle,
-            _ => Self::Low,
-        }
-    }
-
-    /// The tier that fits best.
-    pub(crate) fn tier(self, info: &TaskCategoryInfo, route: Option<&Route>) -> ModelTier {
-        let preferred = route.and_then(|route| route.prefer.tier).unwrap_or(info.preferred_tier);
-        match self {
-            Self::Low => lower(preferred).max(info.tier_floor),
-            Self::Middle => preferred,
-            Self::High => higher(preferred),
-            Self::Premium => premium(info.category).map_or_else(|| higher(preferred), |alias| alias.tier),
-        }
-    }
-}
-
-/// The premium alias of a category, if the contract has one.
-pub(crate) fn premium(category: TaskCategory) -> Option<&'static PremiumAlias> {
-    PREMIUM_ALIASES.iter().find(|alias| alias.category == category)
-}
-
-/// One tier lower; the lowest stays.
-pub(crate) fn lower(tier: ModelTier) -> ModelTier {
-    ModelTier::ALL.iter().rev().find(|other| **other < tier).copied().unwrap_or(tier)
-}
-
-fn higher(tier: ModelTier) -> ModelTier {
-    ModelTier::ALL.iter().find(|other| **other > tier).copied().unwrap_or(tier)
-}
-
-/// One candidate in its place.
+/// One deployment in a ranking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ranked {
+    /// Its place in the snapshot.
     pub(crate) deployment: u32,
-    /// 0 to 1,000,000.
     pub(crate) score: u32,
+    /// What comes before the score, lowest first; see [`class`].
+    class: u8,
+    /// Whether the route prefers hardware of one's own and this is some; before the class.
+    pub(crate) local_first: bool,
+    /// Whether only the contract's tier floor keeps it away.
+    pub(crate) below_floor: bool,
 }
 
-/// The candidates of one category that no standing filter stops.
-#[derive(Debug, Clone, Default)]
+/// One category in one band.
+#[derive(Debug, Clone)]
 pub(crate) struct Ranking {
-    /// Best first, for each of [`Band::ALL`].
-    pub(crate) bands: [Vec<Ranked>; 4],
-    /// Cheapest first.
-    pub(crate) by_cost: Vec<Ranked>,
+    pub(crate) plan: Plan,
+    /// Those that pass all that can be told beforehand (except the contract's floor), best first.
+    pub(crate) order: Vec<Ranked>,
+    /// The contract's generic fall-back: asked when nobody else is left.
+    pub(crate) generic: Vec<Ranked>,
 }
 
-/// What orders candidates before their score does.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
-    not_preferred_local: bool,
-    /// Below the contract's floor: rather such a one than a refusal, but after all others.
-    below_floor: bool,
-    not_premium_alias: bool,
-    not_preferred_family: bool,
+/// What rankings are made from.
+pub(crate) struct Material<'a> {
+    pub(crate) snapshot: &'a PolicySnapshot,
+    pub(crate) facts: &'a [Facts],
+    pub(crate) admission: &'a [Option<Filter>],
+    /// Evidence of enough calls, by category and provider.
+    pub(crate) leans: &'a Leans,
 }
 
-pub(crate) fn rank(snapshot: &PolicySnapshot, facts: &[Facts], info: &TaskCategoryInfo) -> Ranking {
-    let route = snapshot.policy.routes.iter().find(|route| route.category == info.category);
-    let admitted: Vec<u32> = (0_u32..)
-        .zip(snapshot.deployments.iter().zip(facts))
-        .filter(|(_, (deployment, facts))| {
-            filter::standing(&snapshot.policy, deployment, facts, info, route).is_none()
+impl Material<'_> {
+    fn one(&self, place: usize) -> Option<(&Deployment, &Facts)> {
+        Some((self.snapshot.deployments.get(place)?, self.facts.get(place)?))
+    }
+
+    /// The parts of one candidate's score.
+    pub(crate) fn parts(&self, plan: &Plan, place: usize) -> Option<[Part; 6]> {
+        let (deployment, facts) = self.one(place)?;
+        let lean = self.leans.of(plan.category, deployment);
+        Some(score::parts(&self.snapshot.policy.weights, plan, deployment, facts, lean))
+    }
+
+    /// What stops a candidate before any request is known, the contract's tier floor aside.
+    pub(crate) fn stops(&self, plan: &Plan, place: usize) -> Option<Filter> {
+        let (deployment, facts) = self.one(place)?;
+        self.admission
+            .get(place)
+            .cloned()
+            .flatten()
+            .or_else(|| filter::output(plan.category, facts))
+            .or_else(|| match filter::tier(plan, facts) {
+                TierStands::Out(filter) => Some(filter),
+                TierStands::Within | TierStands::BelowContractFloor => None,
+            })
+            .or_else(|| filter::fit(plan, deployment, facts))
+    }
+
+    /// One candidate as a plan ranks it, whatever stops it.
+    pub(crate) fn ranked(&self, plan: &Plan, place: usize) -> Option<Ranked> {
+        let (deployment, facts) = self.one(place)?;
+        Some(Ranked {
+            deployment: u32::try_from(place).ok()?,
+            score: score::total(&self.parts(plan, place)?),
+            class: class(plan, deployment),
+            local_first: plan.prefer_local && facts.local,
+            below_floor: matches!(filter::tier(plan, facts), TierStands::BelowContractFloor),
         })
-        .map(|(place, _)| place)
-        .collect();
-    Ranking {
-        bands: Band::ALL.map(|band| ordered(snapshot, facts, info, route, band, &admitted)),
-        by_cost: by_cost(snapshot, facts, info, route, &admitted),
+    }
+
+    /// Sorts as everywhere: preferences, then score, then the deployment's id.
+    pub(crate) fn sort(&self, order: &mut [Ranked]) {
+        let id = |ranked: &Ranked| {
+            self.snapshot.deployments.get(ranked.deployment as usize).map(|deployment| deployment.id.as_str())
+        };
+        order.sort_unstable_by(|a, b| {
+            (!a.local_first, a.class, b.score)
+                .cmp(&(!b.local_first, b.class, a.score))
+                .then_with(|| id(a).cmp(&id(b)))
+        });
     }
 }
 
-fn ordered(
-    snapshot: &PolicySnapshot,
-    facts: &[Facts],
-    info: &TaskCategoryInfo,
-    route: Option<&Route>,
-    band: Band,
-    admitted: &[u32],
-) -> Vec<Ranked> {
-    let task = Task { info, tier: band.tier(info, route) };
-    let mut keyed: Vec<_> = admitted
-        .iter()
-        .filter_map(|place| {
-            let (deployment, facts) = pair(snapshot, facts, *place)?;
-            let score = score::points(deployment, facts, &task).score(&snapshot.policy.weights);
-            let family = deployment.entry.family.as_deref();
-            let group = group(facts, family, info, route, band);
-            // Ties go to the smaller id, so that they are broken the same way everywhere.
-            Some(((group, Reverse(score), deployment.id.as_str()), Ranked { deployment: *place, score }))
-        })
-        .collect();
-    keyed.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    keyed.into_iter().map(|(_, ranked)| ranked).collect()
-}
-
-fn group(
-    facts: &Facts,
-    family: Option<&str>,
-    info: &TaskCategoryInfo,
-    route: Option<&Route>,
-    band: Band,
-) -> Group {
-    let prefer = route.map(|route| &route.prefer);
-    let local = prefer.is_some_and(|prefer| prefer.local) && facts.local;
-    let wanted = prefer.and_then(|prefer| prefer.family.as_deref());
-    let alias = premium(info.category).filter(|_| band == Band::Premium);
-    Group {
-        not_preferred_local: !local,
-        below_floor: facts.tier < info.tier_floor && !local,
-        not_premium_alias: alias.is_some_and(|alias| Some(alias.family) != family || facts.tier < alias.tier),
-        not_preferred_family: wanted.is_some() && wanted != family,
-    }
-}
-
-fn by_cost(
-    snapshot: &PolicySnapshot,
-    facts: &[Facts],
-    info: &TaskCategoryInfo,
-    route: Option<&Route>,
-    admitted: &[u32],
-) -> Vec<Ranked> {
-    let task = Task { info, tier: Band::Middle.tier(info, route) };
-    let mut keyed: Vec<_> = admitted
-        .iter()
-        .filter_map(|place| {
-            let (deployment, facts) = pair(snapshot, facts, *place)?;
-            let cost = score::forced_cost(deployment, facts, &task).unwrap_or(Cost::MAX);
-            let score = score::points(deployment, facts, &task).score(&snapshot.policy.weights);
-            Some(((cost, Reverse(score), deployment.id.as_str()), Ranked { deployment: *place, score }))
-        })
-        .collect();
-    keyed.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    keyed.into_iter().map(|(_, ranked)| ranked).collect()
-}
-
-fn pair<'a>(
-    snapshot: &'a PolicySnapshot,
-    facts: &'a [Facts],
-    place: u32,
-) -> Option<(&'a crate::snapshot::Deployment, &'a Facts)> {
-    let place = usize::try_from(place).ok()?;
-    Some((snapshot.deployments.get(place)?, facts.get(place)?))
-}
-
-/// Why a policy's lists do not admit a deployment.
-pub(crate) fn not_allowed(policy: &Policy, deployment: &crate::snapshot::Deployment) -> Option<Filter> {
-    let allow = &policy.allow;
-    let matches = |patterns: &[String]| patterns.iter().any(|pattern| glob(pattern, &deployment.id));
-    if !allow.providers.is_empty() && !allow.providers.contains(&deployment.entry.provider) {
-        return Some(Filter::NotAllowed { by: "allow.providers" });
-    }
-    if !allow.models.is_empty() && !matches(&allow.models) {
-        return Some(Filter::NotAllowed { by: "allow.models" });
-    }
-    if matches(&allow.deny_models) {
-        return Some(Filter::NotAllowed { by: "allow.denyModels" });
-    }
-    let tagged = allow.tags.iter().all(|tag| deployment.tags.contains(tag));
-    (!tagged).then_some(Filter::NotAllowed { by: "allow.tags" })
-}
-
-/// `*` stands for any run of characters; linear in both, whatever the pattern.
-fn glob(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        let Some(found) = rest.find(part) else { return false };
-        rest = rest.get(found + part.len()..).unwrap_or_default();
-    }
-    rest.ends_with(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_run_of_characters() {
-        for (pattern, text, matches) in [
-            ("*", "a/b", true),
-            ("a/*", "a/b", true),
-            ("*:free", "a/b:free", true),
-            ("a*c*e", "abcde", true),
-            ("a*b*b", "ab", false),
-            ("a", "ab", false),
-            ("", "a", false),
-        ] {
-            assert_eq!(glob(pattern, text), matches, "{pattern} {text}");
+impl Ranking {
+    pub(crate) fn of(material: &Material<'_>, category: TaskCategory, band: Band) -> Self {
+        let plan = Plan::of(&material.snapshot.policy, category, band);
+        let (mut order, mut generic) = (Vec::new(), Vec::new());
+        for (place, deployment) in material.snapshot.deployments.iter().enumerate() {
+            if material.stops(&plan, place).is_some() {
+                continue;
+            }
+            let Some(ranked) = material.ranked(&plan, place) else { continue };
+            if is_generic(deployment) { &mut generic } else { &mut order }.push(ranked);
         }
+        material.sort(&mut order);
+        material.sort(&mut generic);
+        Self { plan, order, generic }
+    }
+}
+
+/// Whether a deployment is the contract's generic fall-back.
+pub(crate) fn is_generic(deployment: &Deployment) -> bool {
+    static ID: LazyLock<Option<String>> = LazyLock::new(|| {
+        vox_contracts::entry::bootstrap().ok()?.aliases.get(GENERIC_FALLBACK_ALIAS).cloned()
+    });
+    ID.as_deref() == Some(deployment.entry.model_id.as_str())
+}
+
+/// The preference that comes before the score: members of the wanted family, those of the wanted tier first where the
+/// premium alias holds; then everybody else. Without a wanted family all are of one class.
+fn class(plan: &Plan, deployment: &Deployment) -> u8 {
+    match &plan.family {
+        Some(family) if deployment.entry.family.as_ref() == Some(family) => {
+            plan.premium.map_or(0, |_| best_of_family(plan.tier, deployment.entry.tier))
+        }
+        _ => NO_CLASS,
+    }
+}
+
+/// How well a tier serves as the best of its family: the wanted one first, then the nearest, the dearer of two equally near.
+fn best_of_family(wanted: ModelTier, tier: ModelTier) -> u8 {
+    let near = u8::try_from(distance(wanted, tier)).unwrap_or(0);
+    near * 2 + u8::from(tier < wanted)
+}
+
+/// Calls of each category, by provider; only those of records that count.
+#[derive(Debug, Default)]
+pub(crate) struct Leans {
+    calls: BTreeMap<(TaskCategory, String), u64>,
+    all: BTreeMap<TaskCategory, u64>,
+}
+
+impl Leans {
+    pub(crate) fn of_all(deployments: &[Deployment]) -> Self {
+        let mut leans = Self::default();
+        for deployment in deployments {
+            let provider = deployment.entry.provider.as_str();
+            for evidence in
+                deployment.evidence.iter().filter(|record| record.calls >= u64::from(MIN_EVIDENCE_CALLS))
+            {
+                let here = leans.calls.entry((evidence.category, provider.to_owned())).or_default();
+                *here = here.saturating_add(evidence.calls);
+                let all = leans.all.entry(evidence.category).or_default();
+                *all = all.saturating_add(evidence.calls);
+            }
+        }
+        leans
     }
 
-    #[test]
-    fn bands_cover_every_complexity_and_ascend() {
-        let bands: Vec<Band> = (1..=10).map(Band::of).collect();
-        assert_eq!(bands.first(), Some(&Band::Low));
-        assert_eq!(bands.last(), Some(&Band::Premium));
-        let places: Vec<_> =
-            bands.iter().map(|band| Band::ALL.iter().position(|other| other == band)).collect();
-        assert!(places.is_sorted());
+    fn of(&self, category: TaskCategory, deployment: &Deployment) -> Lean {
+        let Some(all) = self.all.get(&category).copied() else { return Lean::default() };
+        let key = (category, deployment.entry.provider.as_str().to_owned());
+        Lean { all, here: self.calls.get(&key).copied().unwrap_or(0) }
     }
 }

@@ -1,13 +1,10 @@
-//! A policy's own tests, asked of its ranking before it serves.
+//! A policy's own tests: what must hold before a new generation serves.
 
-use std::fmt;
-
-use crate::decision::{Decision, Refusal};
+use crate::decision::{Decision, Pick, Refusal};
 use crate::policy::{Expect, PolicyTest};
 use crate::request::{Needs, Offline, Request};
 use crate::router::Router;
-use crate::snapshot::Deployment;
-use vox_contracts::TaskCategory;
+use crate::snapshot::{Deployment, Upstream};
 
 /// A test that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,69 +12,85 @@ pub struct TestFailure {
     /// Its name.
     pub test: String,
     /// Which candidate breaks it, and how.
-    pub why: String,
+    pub sentence: String,
 }
 
-impl fmt::Display for TestFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "test {} fails: {}", self.test, self.why)
-    }
-}
-
-/// Asks every test; the answers are those of a request that uses no more than the category itself.
+/// Runs all tests of the router's policy, as if every candidate could be called and nothing were spent. One failure for
+/// each expectation that a candidate breaks; none when all hold.
 #[must_use]
 pub fn run_tests(router: &Router) -> Vec<TestFailure> {
-    let fails =
-        |test: &PolicyTest| broken(router, test).map(|why| TestFailure { test: test.name.clone(), why });
-    router.policy_snapshot().policy.tests.iter().filter_map(fails).collect()
-}
-
-fn broken(router: &Router, test: &PolicyTest) -> Option<String> {
-    let needs = Needs {
-        embedding: test.category == TaskCategory::Embedding,
-        vision: test.category == TaskCategory::Vision,
-        ..Needs::default()
-    };
-    let request =
-        Request { category: Some(test.category), complexity: test.complexity, needs, ..Request::default() };
-    // Without penalties: a test is of the policy, not of the hour.
-    match router.decide(&request, &Offline, u64::MAX) {
-        Ok(decision) => broken_by(router, &decision, &test.expect),
-        Err(Refusal::NoCandidate { summary, .. }) => Some(format!("no candidate is left: {summary}")),
-        Err(refusal) => Some(refusal.to_string()),
-    }
-}
-
-fn broken_by(router: &Router, decision: &Decision, expect: &Expect) -> Option<String> {
-    let deployments = &router.policy_snapshot().deployments;
-    let picked: Vec<&Deployment> =
-        decision.picks.iter().filter_map(|pick| deployments.get(pick.deployment)).collect();
-    if let Some(model) = &expect.model
-        && picked.first().is_none_or(|first| first.id != *model)
-    {
-        let first = picked.first().map_or("nobody", |first| first.id.as_str());
-        return Some(format!("the pick is {first}, not {model}"));
-    }
-    if let Some(least) = expect.candidates_at_least
-        && picked.len() < usize::try_from(least).unwrap_or(usize::MAX)
-    {
-        return Some(format!("{} candidates instead of {least}, the route's attempts counted", picked.len()));
-    }
-    picked
+    let tests = &router.policy_snapshot().policy.tests;
+    tests
         .iter()
-        .find_map(|deployment| unwanted(deployment, expect).map(|why| format!("{} {why}", deployment.id)))
+        .flat_map(|test| {
+            broken(router, test).into_iter().map(|sentence| TestFailure { test: test.name.clone(), sentence })
+        })
+        .collect()
 }
 
-fn unwanted(deployment: &Deployment, expect: &Expect) -> Option<String> {
-    let (tier, provider) = (deployment.entry.tier, &deployment.entry.provider);
-    if let Some(most) = expect.tier_at_most.filter(|most| tier > *most) {
-        return Some(format!("is {tier}, above {most}"));
+fn broken(router: &Router, test: &PolicyTest) -> Vec<String> {
+    let request = Request {
+        category: Some(test.category),
+        complexity: test.complexity,
+        needs: Needs {
+            embedding: test.category == vox_contracts::TaskCategory::Embedding,
+            ..Needs::default()
+        },
+        ..Request::default()
+    };
+    match router.decide(&request, &Offline, 0) {
+        Ok(decision) => broken_by(router, &test.expect, &request, &decision),
+        Err(Refusal::NoCandidate { .. }) if test.expect.candidates_at_least == Some(0) => Vec::new(),
+        Err(refusal) => vec![format!("nobody serves it: {refusal}")],
     }
-    if let Some(least) = expect.tier_at_least.filter(|least| tier < *least) {
-        return Some(format!("is {tier}, below {least}"));
+}
+
+fn broken_by(router: &Router, expect: &Expect, request: &Request, decision: &Decision) -> Vec<String> {
+    let snapshot = router.policy_snapshot();
+    let mut sentences = Vec::new();
+    for (place, pick) in decision.picks.iter().enumerate() {
+        let Some(deployment) = snapshot.deployments.get(pick.deployment) else { continue };
+        let Some(upstream) = snapshot.upstreams.iter().find(|one| one.name == deployment.upstream) else {
+            continue;
+        };
+        let role = if place == 0 { "the pick".to_owned() } else { format!("fall-back {place}") };
+        let name = format!("{role} {:?}", deployment.id);
+        sentences.extend(one(expect, deployment, upstream).map(|how| format!("{name} {how}")));
     }
-    if !expect.providers.is_empty() && !expect.providers.contains(provider) {
-        return Some(format!("is of {provider}, which is not among the expected providers"));
+    if let (Some(wanted), Some(pick)) = (&expect.model, decision.picks.first()) {
+        let picked = id(router, *pick);
+        if picked != wanted {
+            sentences.push(format!("the pick is {picked:?}, not {wanted:?}"));
+        }
     }
-    expect.not_providers.contains(provider).then(|| format!("is of {provider}"))
+    if let Some(least) = expect.candidates_at_least {
+        let candidates = router.candidates(request, &Offline, 0);
+        if candidates < usize::try_from(least).unwrap_or(usize::MAX) {
+            sentences.push(format!("only {candidates} candidates are left, and {least} are expected"));
+        }
+    }
+    sentences
+}
+
+fn id(router: &Router, pick: Pick) -> &str {
+    router.policy_snapshot().deployments.get(pick.deployment).map_or("", |deployment| deployment.id.as_str())
+}
+
+fn one(expect: &Expect, deployment: &Deployment, upstream: &Upstream) -> impl Iterator<Item = String> {
+    let (tier, provider) = (deployment.entry.tier, &upstream.provider);
+    let above = expect
+        .tier_at_most
+        .filter(|most| tier > *most)
+        .map(|most| format!("is of tier {tier}, above {most}"));
+    let below = expect
+        .tier_at_least
+        .filter(|least| tier < *least)
+        .map(|least| format!("is of tier {tier}, below {least}"));
+    let foreign = (!expect.providers.is_empty() && !expect.providers.contains(provider))
+        .then(|| format!("is served by {provider}, which is none of the expected providers"));
+    let unwanted = expect
+        .not_providers
+        .contains(provider)
+        .then(|| format!("is served by {provider}, which is expected not to serve it"));
+    [above, below, foreign, unwanted].into_iter().flatten()
 }

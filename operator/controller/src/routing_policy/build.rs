@@ -6,8 +6,8 @@ use vox_contracts::ProviderType;
 use vox_contracts::generated::providers::{AuthStyle, ChatRouteBackend};
 use vox_crds::ModelCatalogSource;
 use vox_crds::routing_policy::{PolicyError, RoutingPolicySpec};
-use vox_routing::compile::{CatalogInput, compile};
-use vox_routing::{PolicySnapshot, Upstream};
+
+use vox_routing::{CatalogInput, PolicySnapshot, Upstream, compile};
 
 use super::dereference::{Catalogs, Resolved};
 use crate::model_catalog_source::validate::validate;
@@ -30,7 +30,8 @@ pub(crate) fn policy_snapshot(
         })
     });
     let inputs = inputs.collect();
-    Ok(compile(policy, inputs))
+    // What happened is not recorded yet; prices and the contract's rules decide.
+    Ok(compile(policy, inputs, &BTreeMap::new()))
 }
 
 /// What the policy names and what is not there, each with what to do.

@@ -6,8 +6,7 @@ use vox_contracts::TaskCategory;
 use vox_contracts::generated::routing::MIN_EVIDENCE_CALLS;
 use vox_crds::conditions::{reasons, types};
 use vox_crds::routing_policy::{PickStatus, RoutingPolicyStatus, SnapshotStatus};
-use vox_routing::request::Offline;
-use vox_routing::{Needs, Request, Router};
+use vox_routing::{Needs, Offline, Request, Router};
 use vox_store::routing::PublishedSnapshot;
 
 /// Everything a status is made from.

@@ -20,8 +20,7 @@ use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store as Cache};
 use kube::{Resource as _, ResourceExt as _};
 use vox_crds::RoutingPolicy;
-use vox_routing::test_policy::run_tests;
-use vox_routing::{PolicySnapshot, Router};
+use vox_routing::{PolicySnapshot, Router, run_tests};
 use vox_store::routing::ProgrammedPolicy;
 
 use crate::context::Backoff;
@@ -143,7 +142,11 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
     let built = build::policy_snapshot(&policy.spec, &name, generation, &catalogs);
     let invalid = built.as_ref().err().map(ToString::to_string);
     let router = built.ok().map(Router::new);
-    let failing: Vec<String> = router.iter().flat_map(run_tests).map(|failure| failure.to_string()).collect();
+    let failing: Vec<String> = router
+        .iter()
+        .flat_map(run_tests)
+        .map(|failure| format!("test {} fails: {}", failure.test, failure.sentence))
+        .collect();
     let candidates = router.as_ref().is_some_and(|router| !router.policy_snapshot().deployments.is_empty());
     if candidates && unresolved.is_empty() && failing.is_empty() {
         shared.store.program(&programmed(policy, generation)?).await?;
