@@ -31,6 +31,7 @@ const PLAN: &[(&str, Allowed)] = &[
     ("vox-crds", Allowed { normal: &["vox-contracts"], tests: &[] }),
     ("vox-routing", Allowed { normal: &["vox-contracts"], tests: &[] }),
     ("vox-catalog", Allowed { normal: &["vox-contracts"], tests: &["vox-wire"] }),
+    ("vox-dialects", Allowed { normal: &["vox-contracts"], tests: &[] }),
     ("vox-store", Allowed { normal: &["vox-contracts"], tests: &[] }),
     (
         "vox-controller",

@@ -1,0 +1,308 @@
+//! A cursor over JSON text that validates what it passes. It keeps a stack of one bit per level, not of calls, so
+//! that no input can overflow the thread's stack.
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
+
+use super::{MAX_DEPTH, ShapeError};
+
+/// Where in an object or a list the cursor stands.
+pub(super) struct Members {
+    first: bool,
+}
+
+/// A cursor over JSON text.
+pub(super) struct Scanner<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    /// Containers that were opened through [`Self::object`] and [`Self::list`].
+    open: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, open: 0 }
+    }
+
+    /// Offset of the next byte.
+    pub(super) fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Whether this byte comes next.
+    pub(super) fn at(&self, byte: u8) -> bool {
+        self.bytes.get(self.at) == Some(&byte)
+    }
+
+    /// Passes white space.
+    pub(super) fn white(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.bytes.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    /// Opens an object.
+    pub(super) fn object(&mut self) -> Result<Members, ShapeError> {
+        self.open_with(b'{', "an object")
+    }
+
+    /// Opens a list.
+    pub(super) fn list(&mut self) -> Result<Members, ShapeError> {
+        self.open_with(b'[', "a list")
+    }
+
+    /// Goes to the next member's value and gives its name; none at the object's end.
+    pub(super) fn member(&mut self, members: &mut Members) -> Result<Option<Cow<'a, str>>, ShapeError> {
+        if !self.next(members, b'}')? {
+            return Ok(None);
+        }
+        let offset = self.at;
+        let raw = self.string()?;
+        let name = match raw.as_bytes().contains(&b'\\') {
+            false => Cow::Borrowed(raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default()),
+            true => crate::json::text(raw)
+                .ok_or(ShapeError::Malformed { offset, expected: "a name without lone surrogates" })?,
+        };
+        self.white();
+        self.expect(b':', "`:`")?;
+        self.white();
+        Ok(Some(name))
+    }
+
+    /// Goes to the next item; false at the list's end.
+    pub(super) fn item(&mut self, members: &mut Members) -> Result<bool, ShapeError> {
+        self.next(members, b']')
+    }
+
+    /// Passes one value and gives its text.
+    pub(super) fn value(&mut self) -> Result<&'a str, ShapeError> {
+        let start = self.at;
+        self.skip()?;
+        Ok(self.text.get(start..self.at).unwrap_or_default())
+    }
+
+    /// Passes a list, or another value, and gives the number of its items.
+    pub(super) fn count_items(&mut self) -> Result<usize, ShapeError> {
+        if !self.at(b'[') {
+            return self.skip().map(|()| 0);
+        }
+        let mut items = self.list()?;
+        let mut count = 0;
+        while self.item(&mut items)? {
+            self.skip()?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Passes one value.
+    pub(super) fn skip(&mut self) -> Result<(), ShapeError> {
+        // One bit per level: 1 for an object, 0 for a list.
+        let mut kinds: u128 = 0;
+        let mut depth = 0;
+        loop {
+            match self.bytes.get(self.at) {
+                Some(open @ (b'{' | b'[')) => {
+                    self.deeper(depth)?;
+                    depth += 1;
+                    kinds = kinds << 1 | u128::from(*open == b'{');
+                    self.at += 1;
+                    self.white();
+                    if !self.at(if kinds & 1 == 1 { b'}' } else { b']' }) {
+                        if kinds & 1 == 1 {
+                            self.name()?;
+                        }
+                        continue;
+                    }
+                }
+                _ => {
+                    self.scalar()?;
+                    if depth == 0 {
+                        return Ok(());
+                    }
+                    self.white();
+                }
+            }
+            // A value is complete, or an empty container stands before its end.
+            loop {
+                match (self.bytes.get(self.at), kinds & 1) {
+                    (Some(b','), kind) => {
+                        self.at += 1;
+                        self.white();
+                        if kind == 1 {
+                            self.name()?;
+                        }
+                        break;
+                    }
+                    (Some(b'}'), 1) | (Some(b']'), 0) => {
+                        self.at += 1;
+                        depth -= 1;
+                        kinds >>= 1;
+                        if depth == 0 {
+                            return Ok(());
+                        }
+                        self.white();
+                    }
+                    (_, 1) => return Err(self.malformed("`,` or `}`")),
+                    _ => return Err(self.malformed("`,` or `]`")),
+                }
+            }
+        }
+    }
+
+    /// Nothing but white space may follow.
+    pub(super) fn end(&mut self) -> Result<(), ShapeError> {
+        self.white();
+        if self.at == self.bytes.len() { Ok(()) } else { Err(self.malformed("the end of the request")) }
+    }
+
+    fn open_with(&mut self, byte: u8, expected: &'static str) -> Result<Members, ShapeError> {
+        self.deeper(0)?;
+        self.expect(byte, expected)?;
+        self.open += 1;
+        self.white();
+        Ok(Members { first: true })
+    }
+
+    fn next(&mut self, members: &mut Members, close: u8) -> Result<bool, ShapeError> {
+        self.white();
+        if members.first {
+            members.first = false;
+            if !self.at(close) {
+                return Ok(true);
+            }
+        } else if self.at(b',') {
+            self.at += 1;
+            self.white();
+            return Ok(true);
+        }
+        let expected = if close == b'}' { "`,` or `}`" } else { "`,` or `]`" };
+        self.expect(close, expected)?;
+        self.open = self.open.saturating_sub(1);
+        Ok(false)
+    }
+
+    fn deeper(&self, depth: usize) -> Result<(), ShapeError> {
+        if self.open + depth < MAX_DEPTH { Ok(()) } else { Err(ShapeError::TooDeep { offset: self.at }) }
+    }
+
+    fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), ShapeError> {
+        if !self.at(byte) {
+            return Err(self.malformed(expected));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn name(&mut self) -> Result<(), ShapeError> {
+        self.string()?;
+        self.white();
+        self.expect(b':', "`:`")?;
+        self.white();
+        Ok(())
+    }
+
+    /// Passes a value without members.
+    fn scalar(&mut self) -> Result<(), ShapeError> {
+        match self.bytes.get(self.at) {
+            Some(b'"') => self.string().map(|_| ()),
+            Some(b't') => self.word("true"),
+            Some(b'f') => self.word("false"),
+            Some(b'n') => self.word("null"),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            _ => Err(self.malformed("a value")),
+        }
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), ShapeError> {
+        if !self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
+            return Err(self.malformed(word));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), ShapeError> {
+        self.at += usize::from(self.at(b'-'));
+        if self.at(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.at(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if self.at(b'e') || self.at(b'E') {
+            self.at += 1;
+            self.at += usize::from(self.at(b'+') || self.at(b'-'));
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), ShapeError> {
+        let start = self.at;
+        while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        if self.at > start { Ok(()) } else { Err(self.malformed("a digit")) }
+    }
+
+    /// Passes a string and gives it with its quotation marks.
+    fn string(&mut self) -> Result<&'a str, ShapeError> {
+        let start = self.at;
+        self.expect(b'"', "a string")?;
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let Some(length) = memchr2(b'"', b'\\', rest) else {
+                self.at = self.bytes.len();
+                return Err(self.malformed("the end of a string"));
+            };
+            let plain = rest.get(..length).unwrap_or_default();
+            if let Some(bad) = control_character(plain) {
+                self.at += bad;
+                return Err(self.malformed("no control character"));
+            }
+            self.at += length + 1;
+            if rest.get(length) == Some(&b'"') {
+                return Ok(self.text.get(start..self.at).unwrap_or_default());
+            }
+            self.escape()?;
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), ShapeError> {
+        match self.bytes.get(self.at) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                let hex = self.bytes.get(self.at + 1..self.at + 5);
+                if !hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) {
+                    return Err(self.malformed("four hexadecimal digits"));
+                }
+                self.at += 5;
+            }
+            _ => return Err(self.malformed("an escape")),
+        }
+        Ok(())
+    }
+
+    fn malformed(&self, expected: &'static str) -> ShapeError {
+        ShapeError::Malformed { offset: self.at, expected }
+    }
+}
+
+/// Where the first control character is. Whole blocks are judged at once, which the compiler turns into vector
+/// instructions.
+fn control_character(bytes: &[u8]) -> Option<usize> {
+    let mut seen = 0;
+    for block in bytes.chunks(64) {
+        if block.iter().fold(false, |bad, byte| bad | (*byte < 0x20)) {
+            return block.iter().position(|byte| *byte < 0x20).map(|at| seen + at);
+        }
+        seen += block.len();
+    }
+    None
+}

@@ -1,0 +1,149 @@
+//! Streams that are passed through: the bytes go first, then what they say is looked for, without reading each piece.
+
+use memchr::memmem;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::frames::{FrameError, StreamReader};
+use super::{StreamFacts, failure};
+use crate::dialect::Dialect;
+use crate::error::ErrorClass;
+use crate::event::Event;
+use crate::upstream::Reader;
+
+/// The state of one stream that is passed through.
+pub(super) struct Watch {
+    dialect: Dialect,
+    withhold: bool,
+    /// Bytes of the event that may have to be withheld.
+    held: Vec<u8>,
+    /// Whether the client saw an error in the provider's own words.
+    pub(super) told_error: bool,
+    /// Whether a frame was cut when the stream ended.
+    cut: bool,
+}
+
+impl Watch {
+    pub(super) fn new(dialect: Dialect, withhold: bool) -> Self {
+        let withhold = withhold && dialect == Dialect::OpenAiChat;
+        Self { dialect, withhold, held: Vec::new(), told_error: false, cut: false }
+    }
+
+    pub(super) fn push(
+        &mut self,
+        bytes: &[u8],
+        reader: &mut StreamReader,
+        upstream: &mut Reader,
+        facts: &mut StreamFacts,
+        out: &mut Vec<u8>,
+    ) -> Result<(), FrameError> {
+        if !self.withhold {
+            out.extend_from_slice(bytes);
+            return reader.push(bytes, |data| self.look(data, upstream, facts));
+        }
+        let mut passed = 0;
+        let read = reader.push_raw(bytes, |raw, data| {
+            passed += raw.len();
+            self.held.extend_from_slice(raw);
+            if let Some(data) = data {
+                self.look(data, upstream, facts);
+                if usage_only(data) {
+                    self.held.clear();
+                }
+                out.append(&mut self.held);
+            } else if whole_comment(&self.held) {
+                // A provider's sign of life does not wait for the next event.
+                out.append(&mut self.held);
+            }
+        });
+        if read.is_err() {
+            // Nothing is looked at any more; the client gets the rest as it is.
+            out.append(&mut self.held);
+            out.extend_from_slice(bytes.get(passed..).unwrap_or_default());
+        }
+        read
+    }
+
+    pub(super) fn finish(
+        &mut self,
+        reader: &mut StreamReader,
+        upstream: &mut Reader,
+        facts: &mut StreamFacts,
+        out: &mut Vec<u8>,
+    ) -> Result<(), FrameError> {
+        self.cut = reader.in_frame();
+        let mut drop = false;
+        let read = reader.finish(|data| {
+            self.look(data, upstream, facts);
+            drop = self.withhold && usage_only(data);
+        });
+        if drop {
+            self.held.clear();
+        }
+        out.append(&mut self.held);
+        read
+    }
+
+    /// Whether the stream ended within a frame.
+    pub(super) fn in_frame(&self) -> bool {
+        self.cut
+    }
+
+    fn look(&mut self, data: &str, upstream: &mut Reader, facts: &mut StreamFacts) {
+        if facts.first_token && !self.matters(data) {
+            return;
+        }
+        let mut events = Vec::new();
+        if upstream.piece(data, &mut events).is_err() {
+            facts.fail(failure(ErrorClass::Malformed, "a piece of the provider's stream is not understood"));
+        }
+        for event in &events {
+            self.told_error |= matches!(event, Event::Error(_));
+            facts.take(event);
+        }
+    }
+
+    /// Whether a piece says more than the next words of the answer. Quotation marks within texts are escaped, so these
+    /// patterns match members only.
+    fn matters(&self, data: &str) -> bool {
+        let has = |pattern: &str| memmem::find(data.as_bytes(), pattern.as_bytes()).is_some();
+        match self.dialect {
+            Dialect::OpenAiChat | Dialect::OpenAiEmbeddings => {
+                data.starts_with("[DONE]")
+                    || ["\"finish_reason\"", "\"usage\"", "\"error\"", "\"refusal\""]
+                        .iter()
+                        .any(|member| is_set(data, member))
+            }
+            Dialect::AnthropicMessages => has("\"message_") || has("\"error\""),
+            // Each piece of Gemini's repeats the usage.
+            Dialect::GeminiGenerate => true,
+            Dialect::OllamaChat => is_set(data, "\"error\"") || has("\"done\":true") || has("\"done\": true"),
+        }
+    }
+}
+
+/// Whether these are comments or empty lines, up to the last one's end.
+fn whole_comment(held: &[u8]) -> bool {
+    matches!(held, [b':' | b'\n' | b'\r', .., b'\n' | b'\r'] | [b'\n' | b'\r'])
+}
+
+/// Whether a member stands there, anywhere, with a value that is not null.
+fn is_set(data: &str, member: &str) -> bool {
+    memmem::find_iter(data.as_bytes(), member.as_bytes()).any(|at| {
+        let rest = data.get(at + member.len()..).unwrap_or_default().trim_start();
+        rest.strip_prefix(':').is_some_and(|value| !value.trim_start().starts_with("null"))
+    })
+}
+
+/// Whether a chunk is the one that OpenAI adds when usage is asked for: usage and no choices.
+fn usage_only(data: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Chunk {
+        choices: Option<Vec<IgnoredAny>>,
+        usage: Option<IgnoredAny>,
+    }
+    is_set(data, "\"usage\"")
+        && serde_json::from_str::<Chunk>(data).is_ok_and(|chunk| {
+            chunk.usage.is_some() && chunk.choices.is_some_and(|choices| choices.is_empty())
+        })
+}
