@@ -10,7 +10,7 @@ use crate::upstream::{ConnectError, SendError};
 
 /// What follows from a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// The client's own mistake: the same everywhere, so the client is told at once.
     Clients,
     /// This request does not fit this model: another may take it, and the upstream did nothing wrong.
@@ -29,19 +29,19 @@ pub enum Verdict {
 
 /// A failed attempt.
 #[derive(Debug)]
-pub struct Failed {
+pub(super) struct Failed {
     /// What follows.
-    pub verdict: Verdict,
+    pub(super) verdict: Verdict,
     /// A closed word for records and metrics.
-    pub class: &'static str,
+    pub(super) class: &'static str,
     /// The upstream's status; 0 without one.
-    pub status: u16,
+    pub(super) status: u16,
     /// How long the upstream wants to be left alone.
-    pub retry_after: Option<Duration>,
+    pub(super) retry_after: Option<Duration>,
     /// What the upstream said, where it says something to the client.
-    pub message: String,
+    pub(super) message: String,
     /// The upstream's body, as it came.
-    pub body: Option<Bytes>,
+    pub(super) body: Option<Bytes>,
 }
 
 impl Failed {
@@ -51,31 +51,31 @@ impl Failed {
 
     /// No piece of the answer came in time.
     #[must_use]
-    pub fn late(class: &'static str) -> Self {
+    pub(super) fn late(class: &'static str) -> Self {
         Self::new(Verdict::Broken, class, "it did not answer in time".to_owned())
     }
 
     /// The answer broke before anything of it was passed on.
     #[must_use]
-    pub fn cut() -> Self {
+    pub(super) fn cut() -> Self {
         Self::new(Verdict::Broken, "cut", "its answer ended early".to_owned())
     }
 
     /// The answer is larger than is held.
     #[must_use]
-    pub fn too_large() -> Self {
+    pub(super) fn too_large() -> Self {
         Self::new(Verdict::Broken, "answer_too_large", "its answer is too large".to_owned())
     }
 
     /// The snapshot has no usable URL for it.
     #[must_use]
-    pub fn no_url() -> Self {
+    pub(super) fn no_url() -> Self {
         Self::new(Verdict::Neutral, "no_url", "its base URL is none".to_owned())
     }
 
     /// There is no answer at all.
     #[must_use]
-    pub fn sending(error: &SendError) -> Self {
+    pub(super) fn sending(error: &SendError) -> Self {
         let class = match error {
             SendError::Connect(ConnectError::Dns { .. }) => "dns",
             SendError::Connect(ConnectError::Tls { .. }) => "tls",
@@ -88,7 +88,7 @@ impl Failed {
 
     /// The request cannot be said to this upstream.
     #[must_use]
-    pub fn translating(error: &TranslateError) -> Self {
+    pub(super) fn translating(error: &TranslateError) -> Self {
         let verdict = match error {
             TranslateError::Malformed { .. } => Verdict::Clients,
             _ => Verdict::Misfit,
@@ -98,7 +98,7 @@ impl Failed {
 
     /// The upstream said so.
     #[must_use]
-    pub fn said(failure: Failure, body: Option<Bytes>) -> Self {
+    pub(super) fn said(failure: Failure, body: Option<Bytes>) -> Self {
         let class = failure.class;
         let verdict = match class {
             ErrorClass::BadRequest => Verdict::Clients,
@@ -119,7 +119,7 @@ impl Failed {
 
     /// A 200 that is no answer.
     #[must_use]
-    pub fn answered(error: AnswerError) -> Self {
+    pub(super) fn answered(error: AnswerError) -> Self {
         match error {
             AnswerError::Upstream(failure) => Self::said(failure, None),
             other => Self { status: 200, ..Self::new(Verdict::Broken, other.class().as_str(), other.to_string()) },
@@ -127,7 +127,7 @@ impl Failed {
     }
 
     /// Tells the breaker.
-    pub fn tell(&self, permit: Permit, now_ms: u64) {
+    pub(super) fn tell(&self, permit: Permit, now_ms: u64) {
         match self.verdict {
             Verdict::Limited => permit.limited(self.retry_after, now_ms),
             Verdict::Full => permit.full(self.retry_after, now_ms),

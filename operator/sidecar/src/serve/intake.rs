@@ -15,7 +15,7 @@ const HINTS: &[&str] = &["vox-category", "vox-complexity", "vox-max-usd", "vox-f
 ///
 /// # Errors
 /// A hint is not what it should be, in the client's words.
-pub fn request(dialect: Dialect, shape: &RequestShape<'_>, headers: &HeaderMap) -> Result<Request, Problem> {
+pub(super) fn request(dialect: Dialect, shape: &RequestShape<'_>, headers: &HeaderMap) -> Result<Request, Problem> {
     let hints = Hints { shape, headers };
     let choice = match shape.model.as_deref() {
         None | Some("vox/auto") => Choice::Auto,
@@ -24,7 +24,7 @@ pub fn request(dialect: Dialect, shape: &RequestShape<'_>, headers: &HeaderMap) 
     let category = hints.parsed("vox-category", &one_of())?;
     Ok(Request {
         choice,
-        category: category.or_else(|| classify(&seen(shape))),
+        category,
         complexity: hints.parsed("vox-complexity", "a whole number from 1 to 10")?,
         tool_hints: hints.parsed("vox-tool-hints", "a whole number below 256")?.unwrap_or(0),
         research_hint: hints.parsed("vox-research", "true or false")?.unwrap_or(false),
@@ -48,7 +48,7 @@ pub fn request(dialect: Dialect, shape: &RequestShape<'_>, headers: &HeaderMap) 
 ///
 /// # Errors
 /// It is no UUID.
-pub fn interaction(headers: &HeaderMap) -> Result<Option<Uuid>, Problem> {
+pub(super) fn interaction(headers: &HeaderMap) -> Result<Option<Uuid>, Problem> {
     let Some(value) = headers.get("x-vox-interaction") else { return Ok(None) };
     let id = value.to_str().ok().and_then(|text| Uuid::try_parse(text).ok());
     id.map(Some).ok_or_else(|| Problem::malformed("header x-vox-interaction is no UUID".to_owned()))
