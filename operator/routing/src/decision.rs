@@ -1,5 +1,7 @@
 //! What was decided, and why the others were not.
 
+use std::fmt;
+
 use vox_contracts::{ModelTier, TaskCategory};
 
 use crate::cost::Cost;
@@ -16,6 +18,9 @@ pub struct Decision {
     pub picks: Vec<Pick>,
     /// Bound on all tries together.
     pub total_timeout_ms: u64,
+    /// Whether the declared share of the day's budget is used, and a lower tier was taken for that. The contract's tier
+    /// floor yields to it; a floor that the policy itself sets does not.
+    pub descended: bool,
 }
 
 /// One candidate that serves.
@@ -138,6 +143,75 @@ pub enum Filter {
         /// Until when, in milliseconds since 1970 UTC.
         until_unix_ms: u64,
     },
+    /// The contract's generic fall-back, while somebody else is left.
+    LastResort,
     /// It cannot be called now.
     Unavailable(Unavailable),
+}
+
+impl Filter {
+    /// Its name in summaries, metrics and explanations.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotAllowed { .. } => "NotAllowed",
+            Self::NotAsked => "NotAsked",
+            Self::WrongOutput => "WrongOutput",
+            Self::LacksCapability { .. } => "LacksCapability",
+            Self::LacksStrength { .. } => "LacksStrength",
+            Self::TierOutOfRange { .. } => "TierOutOfRange",
+            Self::ContextTooSmall { .. } => "ContextTooSmall",
+            Self::PriceUnknown => "PriceUnknown",
+            Self::TooDear { .. } => "TooDear",
+            Self::TooSlow { .. } => "TooSlow",
+            Self::Penalised { .. } => "Penalised",
+            Self::LastResort => "LastResort",
+            Self::Unavailable(why) => why.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Filter {
+    /// A sentence without a full stop, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAllowed { by } => write!(f, "the policy's allow.{by} does not allow it"),
+            Self::NotAsked => f.write_str("the request names another model"),
+            Self::WrongOutput => f.write_str("it does not make what the category asks for"),
+            Self::LacksCapability { capability } => {
+                write!(f, "it has no {capability}, or nobody says that it has")
+            }
+            Self::LacksStrength { strength } => write!(f, "it lacks the required strength {strength}"),
+            Self::TierOutOfRange { tier, floor, ceiling } if tier > ceiling => {
+                write!(f, "its tier {tier} is above {ceiling}, the highest allowed (from {floor})")
+            }
+            Self::TierOutOfRange { tier, floor, .. } => {
+                write!(f, "its tier {tier} is below {floor}, the lowest allowed")
+            }
+            Self::ContextTooSmall { needed_tokens, has_tokens: Some(has) } => write!(
+                f,
+                "{needed_tokens} tokens of context are needed and it has {has}: {} too few",
+                needed_tokens.saturating_sub(*has)
+            ),
+            Self::ContextTooSmall { needed_tokens, has_tokens: None } => {
+                write!(f, "{needed_tokens} tokens of context are needed and nobody says how many it has")
+            }
+            Self::PriceUnknown => f.write_str("money is limited and its price is unknown"),
+            Self::TooDear { worst_case, limit } => write!(
+                f,
+                "it costs up to USD {worst_case}, USD {} more than the USD {limit} allowed",
+                worst_case.minus(*limit)
+            ),
+            Self::TooSlow { p50_ms, limit_ms } => write!(
+                f,
+                "its median is {p50_ms} ms, {} ms more than the {limit_ms} ms allowed",
+                p50_ms.saturating_sub(*limit_ms)
+            ),
+            Self::Penalised { until_unix_ms } => {
+                write!(f, "it is penalised in this category until {until_unix_ms} (ms since 1970 UTC)")
+            }
+            Self::LastResort => f.write_str("it is asked only when nobody else is left"),
+            Self::Unavailable(why) => f.write_str(why.sentence()),
+        }
+    }
 }

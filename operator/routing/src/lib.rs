@@ -3,14 +3,29 @@
 //! Pure: no I/O, no clock (time is an argument), no async. The same code decides in the sidecar, tests a policy in the
 //! operator before it is programmed, and explains on the command line.
 
+pub mod asked;
 pub mod cost;
 pub mod decision;
+mod facts;
+mod filter;
+mod judge;
+mod names;
+pub mod pattern;
+mod plan;
 pub mod policy;
+mod rank;
 pub mod request;
+mod router;
+pub mod score;
 pub mod snapshot;
+mod walk;
 
+pub use asked::{Asked, Band};
 pub use cost::Cost;
-pub use decision::{Decision, Filter, Refusal};
+pub use decision::{Decision, Filter, Pick, Refusal};
+pub use facts::ANSWER_TOKENS_WHEN_UNKNOWN;
+pub use names::{AUTO, NameKind, PREFIX, ServedName};
 pub use policy::Policy;
-pub use request::{Choice, Needs, Request};
+pub use request::{Choice, Live, Needs, Offline, Request, Unavailable};
+pub use router::Router;
 pub use snapshot::{Deployment, PolicySnapshot, Snapshot, SnapshotError, Upstream};

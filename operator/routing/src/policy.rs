@@ -41,17 +41,17 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Weights {
-    /// Cheap for the task.
+    /// Low price for what one gets.
     pub efficiency: u32,
-    /// Strong at what the task needs.
+    /// Strengths and proven quality for the task.
     pub precision: u32,
-    /// Quick.
+    /// Quick answers.
     pub latency: u32,
-    /// Reachable.
+    /// Up, and not rate limited.
     pub availability: u32,
-    /// Good at many things.
+    /// Not leaning on one provider.
     pub balance: u32,
-    /// Small enough for small machines.
+    /// Suits small and metered links.
     pub mobile: u32,
 }
 

@@ -97,6 +97,20 @@ impl Unavailable {
     }
 }
 
+impl Unavailable {
+    /// Why, for people; without a full stop.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::KeyMissing => "its upstream needs a key and none is there",
+            Self::KeyRefused => "its upstream refused the key",
+            Self::CircuitOpen => "it failed too often and waits for a probe",
+            Self::RateLimited => "its upstream said that it is limited for now",
+            Self::AtCapacity => "as many requests as it may have are under way",
+        }
+    }
+}
+
 /// Nothing is known of the live state: all can be called, nothing was spent. For tests of policies and offline explanations.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Offline;

@@ -1,0 +1,155 @@
+//! What stops a candidate. One order of checks, used by decisions and explanations alike.
+
+use vox_contracts::{ModelTier, TaskCategory};
+
+use crate::cost::Cost;
+use crate::decision::Filter;
+use crate::facts::Facts;
+use crate::pattern;
+use crate::plan::Plan;
+use crate::policy::{Allow, Policy, WhenSpent};
+use crate::request::{Live, Request};
+use crate::score::record;
+use crate::snapshot::{Deployment, Upstream};
+
+/// Whether the policy's lists allow it: the same for every category.
+pub(crate) fn admission(
+    allow: &Allow,
+    deployment: &Deployment,
+    upstream: Option<&Upstream>,
+) -> Option<Filter> {
+    let listed =
+        |patterns: &[String]| patterns.iter().any(|pattern| pattern::matches(pattern, &deployment.id));
+    let by = if upstream.is_none() {
+        "upstreams"
+    } else if !allow.providers.is_empty()
+        && upstream.is_some_and(|upstream| !allow.providers.contains(&upstream.provider))
+    {
+        "providers"
+    } else if !allow.models.is_empty() && !listed(&allow.models) {
+        "models"
+    } else if listed(&allow.deny_models) {
+        "denyModels"
+    } else if !allow.tags.iter().all(|tag| deployment.tags.contains(tag)) {
+        "tags"
+    } else {
+        return None;
+    };
+    Some(Filter::NotAllowed { by })
+}
+
+/// Whether it makes what the category asks for.
+pub(crate) fn output(category: TaskCategory, facts: &Facts) -> Option<Filter> {
+    let makes = if category == TaskCategory::Embedding { facts.makes_vectors } else { facts.makes_text };
+    (!makes).then_some(Filter::WrongOutput)
+}
+
+/// Whether it has what the category and the policy's route ask for, its tier aside.
+pub(crate) fn fit(plan: &Plan, deployment: &Deployment, facts: &Facts) -> Option<Filter> {
+    let reads_images = plan.category.info().input_modality == "image";
+    if reads_images && !facts.can.has(crate::policy::Capability::Vision, false) {
+        return Some(Filter::LacksCapability { capability: crate::policy::Capability::Vision.as_str() });
+    }
+    if let Some(lacking) = plan.capabilities.iter().find(|capability| !facts.can.has(**capability, false)) {
+        return Some(Filter::LacksCapability { capability: lacking.as_str() });
+    }
+    if let Some(strength) =
+        plan.strengths.iter().find(|strength| !deployment.entry.strengths.contains(strength)).copied()
+    {
+        return Some(Filter::LacksStrength { strength });
+    }
+    if facts.context.is_none_or(|context| context < plan.min_context_tokens) {
+        return Some(Filter::ContextTooSmall {
+            needed_tokens: plan.min_context_tokens,
+            has_tokens: facts.context,
+        });
+    }
+    let limit_ms = plan.max_latency_ms?;
+    record(deployment, plan.category)
+        .filter(|record| record.p50_ms > limit_ms)
+        .map(|record| Filter::TooSlow { p50_ms: record.p50_ms, limit_ms })
+}
+
+/// How a tier stands to a plan's bounds.
+pub(crate) enum TierStands {
+    Within,
+    /// Below the contract's floor, which yields when money runs short.
+    BelowContractFloor,
+    Out(Filter),
+}
+
+/// The contract's floor asks that money be spent; hardware of one's own costs none, so a route that prefers it is not held to
+/// that floor.
+pub(crate) fn tier(plan: &Plan, facts: &Facts) -> TierStands {
+    let tier = facts.tier;
+    let out = || TierStands::Out(out_of_range(plan, tier));
+    if tier > plan.tier_ceiling {
+        return out();
+    }
+    match (tier < plan.tier_floor, plan.floor_is_policys) {
+        (false, _) => TierStands::Within,
+        (true, true) => out(),
+        (true, false) if plan.prefer_local && facts.local => TierStands::Within,
+        (true, false) => TierStands::BelowContractFloor,
+    }
+}
+
+pub(crate) fn out_of_range(plan: &Plan, tier: ModelTier) -> Filter {
+    Filter::TierOutOfRange { tier, floor: plan.tier_floor, ceiling: plan.tier_ceiling }
+}
+
+/// What a request may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Money {
+    /// At most; none where nothing limits it.
+    pub(crate) limit: Option<Cost>,
+    /// Whether an unknown price is refused: also where only a day's budget is set and its state is not known.
+    pub(crate) limited: bool,
+    /// The day's budget is spent, and that refuses.
+    pub(crate) spent: bool,
+    /// The share of the day's budget is used from which on a lower tier is preferred.
+    pub(crate) descend: bool,
+}
+
+impl Money {
+    pub(crate) fn of(policy: &Policy, request: &Request, live: &dyn Live) -> Self {
+        let budget = &policy.budget;
+        let left = live.day_budget_left();
+        let limit = [budget.per_request, request.max_cost, left].into_iter().flatten().min();
+        let descend = match (budget.per_day, budget.descend_at_per_mille, left) {
+            (Some(day), Some(share), Some(left)) => {
+                let used = u128::from(day.minus(left).pico_usd());
+                used * 1000 >= u128::from(day.pico_usd()) * u128::from(share)
+            }
+            _ => false,
+        };
+        Self {
+            limit,
+            limited: limit.is_some() || budget.limits_money(),
+            spent: left == Some(Cost::ZERO) && budget.when_spent == WhenSpent::Refuse,
+            descend,
+        }
+    }
+
+    /// What stops a candidate of this worst case.
+    pub(crate) fn stops(self, worst_case: Option<Cost>) -> Option<Filter> {
+        match (worst_case, self.limit) {
+            (None, _) => self.limited.then_some(Filter::PriceUnknown),
+            (Some(worst_case), Some(limit)) if worst_case > limit => {
+                Some(Filter::TooDear { worst_case, limit })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Until when it is kept from a category, if so.
+pub(crate) fn penalty(deployment: &Deployment, category: TaskCategory, now_unix_ms: u64) -> Option<Filter> {
+    deployment
+        .penalties
+        .iter()
+        .filter(|penalty| penalty.category == category && penalty.until_unix_ms > now_unix_ms)
+        .map(|penalty| penalty.until_unix_ms)
+        .max()
+        .map(|until_unix_ms| Filter::Penalised { until_unix_ms })
+}

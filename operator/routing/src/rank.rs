@@ -1,0 +1,176 @@
+//! Rankings: for every category and band of complexity all deployments in the order they are tried, made once.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use vox_contracts::generated::routing::{GENERIC_FALLBACK_ALIAS, MIN_EVIDENCE_CALLS};
+use vox_contracts::{ModelTier, TaskCategory};
+
+use crate::asked::Band;
+use crate::decision::Filter;
+use crate::facts::Facts;
+use crate::filter::{self, TierStands};
+use crate::plan::{Plan, distance};
+use crate::score::{self, Lean, Part};
+use crate::snapshot::{Deployment, PolicySnapshot};
+
+/// A class worse than any that preferences give.
+const NO_CLASS: u8 = u8::MAX;
+
+/// One deployment in a ranking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ranked {
+    /// Its place in the snapshot.
+    pub(crate) deployment: u32,
+    pub(crate) score: u32,
+    /// What comes before the score, lowest first; see [`class`].
+    class: u8,
+    /// Whether the route prefers hardware of one's own and this is some; before the class.
+    pub(crate) local_first: bool,
+    /// Whether only the contract's tier floor keeps it away.
+    pub(crate) below_floor: bool,
+}
+
+/// One category in one band.
+#[derive(Debug, Clone)]
+pub(crate) struct Ranking {
+    pub(crate) plan: Plan,
+    /// Those that pass all that can be told beforehand (except the contract's floor), best first.
+    pub(crate) order: Vec<Ranked>,
+    /// The contract's generic fall-back: asked when nobody else is left.
+    pub(crate) generic: Vec<Ranked>,
+}
+
+/// What rankings are made from.
+pub(crate) struct Material<'a> {
+    pub(crate) snapshot: &'a PolicySnapshot,
+    pub(crate) facts: &'a [Facts],
+    pub(crate) admission: &'a [Option<Filter>],
+    /// Evidence of enough calls, by category and provider.
+    pub(crate) leans: &'a Leans,
+}
+
+impl Material<'_> {
+    fn one(&self, place: usize) -> Option<(&Deployment, &Facts)> {
+        Some((self.snapshot.deployments.get(place)?, self.facts.get(place)?))
+    }
+
+    /// The parts of one candidate's score.
+    pub(crate) fn parts(&self, plan: &Plan, place: usize) -> Option<[Part; 6]> {
+        let (deployment, facts) = self.one(place)?;
+        let lean = self.leans.of(plan.category, deployment);
+        Some(score::parts(&self.snapshot.policy.weights, plan, deployment, facts, lean))
+    }
+
+    /// What stops a candidate before any request is known, the contract's tier floor aside.
+    pub(crate) fn stops(&self, plan: &Plan, place: usize) -> Option<Filter> {
+        let (deployment, facts) = self.one(place)?;
+        self.admission
+            .get(place)
+            .cloned()
+            .flatten()
+            .or_else(|| filter::output(plan.category, facts))
+            .or_else(|| match filter::tier(plan, facts) {
+                TierStands::Out(filter) => Some(filter),
+                TierStands::Within | TierStands::BelowContractFloor => None,
+            })
+            .or_else(|| filter::fit(plan, deployment, facts))
+    }
+
+    /// One candidate as a plan ranks it, whatever stops it.
+    pub(crate) fn ranked(&self, plan: &Plan, place: usize) -> Option<Ranked> {
+        let (deployment, facts) = self.one(place)?;
+        Some(Ranked {
+            deployment: u32::try_from(place).ok()?,
+            score: score::total(&self.parts(plan, place)?),
+            class: class(plan, deployment),
+            local_first: plan.prefer_local && facts.local,
+            below_floor: matches!(filter::tier(plan, facts), TierStands::BelowContractFloor),
+        })
+    }
+
+    /// Sorts as everywhere: preferences, then score, then the deployment's id.
+    pub(crate) fn sort(&self, order: &mut [Ranked]) {
+        let id = |ranked: &Ranked| {
+            self.snapshot.deployments.get(ranked.deployment as usize).map(|deployment| deployment.id.as_str())
+        };
+        order.sort_unstable_by(|a, b| {
+            (!a.local_first, a.class, b.score)
+                .cmp(&(!b.local_first, b.class, a.score))
+                .then_with(|| id(a).cmp(&id(b)))
+        });
+    }
+}
+
+impl Ranking {
+    pub(crate) fn of(material: &Material<'_>, category: TaskCategory, band: Band) -> Self {
+        let plan = Plan::of(&material.snapshot.policy, category, band);
+        let (mut order, mut generic) = (Vec::new(), Vec::new());
+        for (place, deployment) in material.snapshot.deployments.iter().enumerate() {
+            if material.stops(&plan, place).is_some() {
+                continue;
+            }
+            let Some(ranked) = material.ranked(&plan, place) else { continue };
+            if is_generic(deployment) { &mut generic } else { &mut order }.push(ranked);
+        }
+        material.sort(&mut order);
+        material.sort(&mut generic);
+        Self { plan, order, generic }
+    }
+}
+
+/// Whether a deployment is the contract's generic fall-back.
+pub(crate) fn is_generic(deployment: &Deployment) -> bool {
+    static ID: LazyLock<Option<String>> = LazyLock::new(|| {
+        vox_contracts::entry::bootstrap().ok()?.aliases.get(GENERIC_FALLBACK_ALIAS).cloned()
+    });
+    ID.as_deref() == Some(deployment.entry.model_id.as_str())
+}
+
+/// The preference that comes before the score: members of the wanted family, those of the wanted tier first where the
+/// premium alias holds; then everybody else. Without a wanted family all are of one class.
+fn class(plan: &Plan, deployment: &Deployment) -> u8 {
+    match &plan.family {
+        Some(family) if deployment.entry.family.as_ref() == Some(family) => {
+            plan.premium.map_or(0, |_| best_of_family(plan.tier, deployment.entry.tier))
+        }
+        _ => NO_CLASS,
+    }
+}
+
+/// How well a tier serves as the best of its family: the wanted one first, then the nearest, the dearer of two equally near.
+fn best_of_family(wanted: ModelTier, tier: ModelTier) -> u8 {
+    let near = u8::try_from(distance(wanted, tier)).unwrap_or(0);
+    near * 2 + u8::from(tier < wanted)
+}
+
+/// Calls of each category, by provider; only those of records that count.
+#[derive(Debug, Default)]
+pub(crate) struct Leans {
+    calls: BTreeMap<(TaskCategory, String), u64>,
+    all: BTreeMap<TaskCategory, u64>,
+}
+
+impl Leans {
+    pub(crate) fn of_all(deployments: &[Deployment]) -> Self {
+        let mut leans = Self::default();
+        for deployment in deployments {
+            let provider = deployment.entry.provider.as_str();
+            for evidence in
+                deployment.evidence.iter().filter(|record| record.calls >= u64::from(MIN_EVIDENCE_CALLS))
+            {
+                let here = leans.calls.entry((evidence.category, provider.to_owned())).or_default();
+                *here = here.saturating_add(evidence.calls);
+                let all = leans.all.entry(evidence.category).or_default();
+                *all = all.saturating_add(evidence.calls);
+            }
+        }
+        leans
+    }
+
+    fn of(&self, category: TaskCategory, deployment: &Deployment) -> Lean {
+        let Some(all) = self.all.get(&category).copied() else { return Lean::default() };
+        let key = (category, deployment.entry.provider.as_str().to_owned());
+        Lean { all, here: self.calls.get(&key).copied().unwrap_or(0) }
+    }
+}
