@@ -12,6 +12,7 @@ use vox_routing::Cost;
 
 use super::chat::serving;
 use super::{Body, Worker, intake, json};
+use crate::seam::Explains as _;
 use crate::call::Call;
 use crate::ids::now_ms;
 use crate::live::View;

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{Body, json};
+use crate::seam::Explains as _;
 use crate::app::App;
 use crate::problem::Problem;
 use crate::record::Record;

@@ -2,12 +2,12 @@
 
 use http::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
+use vox_routing::ServedName;
 
 use super::chat::serving;
 use super::{Body, json};
 use crate::app::App;
 use crate::problem::Problem;
-use crate::serving::Served;
 
 /// One model, as OpenAI's and Anthropic's clients both read it.
 #[derive(Serialize)]
@@ -17,6 +17,9 @@ struct Model<'a> {
     object: &'static str,
     created: u64,
     owned_by: &'a str,
+    /// What several gateways add.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_length: Option<u64>,
     /// Anthropic's.
     r#type: &'static str,
     display_name: &'a str,
@@ -35,7 +38,8 @@ struct List<'a> {
 /// `GET /v1/models`.
 pub(super) fn list(app: &App, _: &HeaderMap) -> Result<Response<Body>, Problem> {
     let served = serving(app)?;
-    let data = models(&served);
+    let names = served.router.models();
+    let data: Vec<_> = names.iter().map(model).collect();
     let (first_id, last_id) = (data.first().map(|model| model.id), data.last().map(|model| model.id));
     Ok(json(StatusCode::OK, &List { object: "list", has_more: false, first_id, last_id, data }))
 }
@@ -43,26 +47,22 @@ pub(super) fn list(app: &App, _: &HeaderMap) -> Result<Response<Body>, Problem> 
 /// `GET /v1/models/{id}`; ids have slashes.
 pub(super) fn one(app: &App, id: &str, _: &HeaderMap) -> Result<Response<Body>, Problem> {
     let served = serving(app)?;
-    let found = models(&served).into_iter().find(|model| model.id == id);
+    let found = served.router.models().into_iter().find(|name| name.name == id);
     found
-        .map(|model| json(StatusCode::OK, &model))
+        .map(|name| json(StatusCode::OK, &model(&name)))
         .ok_or_else(|| Problem::unknown_model(id.chars().take(200).collect()))
 }
 
-fn models(served: &Served) -> Vec<Model<'_>> {
-    served
-        .router
-        .models()
-        .into_iter()
-        .map(|id| Model {
-            id,
-            object: "model",
-            created: 0,
-            owned_by: id.split_once('/').map_or("vox", |(upstream, _)| upstream),
-            r#type: "model",
-            display_name: id,
-            // Nobody needs it, and Anthropic's clients refuse a model without it.
-            created_at: "1970-01-01T00:00:00Z",
-        })
-        .collect()
+fn model(name: &ServedName) -> Model<'_> {
+    Model {
+        id: &name.name,
+        object: "model",
+        created: 0,
+        owned_by: &name.owned_by,
+        context_length: name.context_length_tokens,
+        r#type: "model",
+        display_name: &name.name,
+        // Nobody needs it, and Anthropic's clients refuse a model without it.
+        created_at: "1970-01-01T00:00:00Z",
+    }
 }

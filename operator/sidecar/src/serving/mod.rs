@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use http::HeaderValue;
 use vox_routing::request::Unavailable;
-use crate::seam::Router;
-use vox_routing::{Cost, PolicySnapshot, Snapshot};
+
+use vox_routing::{Cost, PolicySnapshot, Router, Snapshot};
 
 pub use place::Place;
 pub use prices::Prices;
