@@ -111,7 +111,19 @@ pub fn translate(
     };
     let write = write.ok_or(AnswerError::Unsupported { from, to })?;
     let reply = reply(from, body)?;
+    if to == Dialect::AnthropicMessages && reply.finish != Some(Finish::Length) && !callable(&reply) {
+        let place = "the arguments of a call, which are no JSON object,".to_owned();
+        return Err(AnswerError::Malformed { dialect: from, place });
+    }
     Ok(Answer { body: write(&reply, context), facts: facts(&reply) })
+}
+
+/// Whether the arguments of all calls are objects. A client of messages would call the tool without any, where a client
+/// of chat sees the text itself. An answer that was cut says so.
+fn callable(reply: &Reply) -> bool {
+    let arguments = reply.calls.iter().map(|call| call.arguments.trim());
+    let mut given = arguments.filter(|arguments| !arguments.is_empty());
+    given.all(|text| text.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
 }
 
 fn reply(dialect: Dialect, body: &[u8]) -> Result<Reply, AnswerError> {

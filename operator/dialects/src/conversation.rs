@@ -4,6 +4,7 @@
 //! were written, so that nothing is rounded or reordered.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
@@ -265,13 +266,15 @@ impl<'a> Conversation<'a> {
         texts.collect()
     }
 
-    /// The name of the tool that was called under this id.
+    /// The names of the tools that were called, by the ids of the calls.
     #[must_use]
-    pub fn called(&self, id: &str) -> Option<&str> {
-        self.turns.iter().rev().flat_map(|turn| &turn.parts).find_map(|part| match part {
-            Part::Call(call) if call.id == id => Some(call.name.as_ref()),
+    pub fn calls(&self) -> HashMap<&str, &str> {
+        let parts = self.turns.iter().flat_map(|turn| &turn.parts);
+        let calls = parts.filter_map(|part| match part {
+            Part::Call(call) => Some((call.id.as_ref(), call.name.as_ref())),
             _ => None,
-        })
+        });
+        calls.collect()
     }
 
     /// Adds a turn; what the same side says next belongs to it, since some targets want the sides to alternate.

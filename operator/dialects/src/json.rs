@@ -117,7 +117,7 @@ impl<'a> Object<'a> {
 
     /// Refuses what is left and says something.
     pub(crate) fn finish(self) -> Result<(), TranslateError> {
-        let left = self.members.iter().find(|(_, value)| !matches!(value.get(), "null" | "[]" | "{}"));
+        let left = self.members.iter().find(|(_, value)| !matches!(value.get(), "null" | "false" | "[]"));
         match left {
             None => Ok(()),
             Some((name, _)) => Err(TranslateError::Inexpressible {

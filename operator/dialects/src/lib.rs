@@ -5,6 +5,33 @@
 //! [`shape::scan`] looks at it once, [`request::rewrite_model`] splices. Between dialects
 //! [`request::translate`] goes through one neutral form, [`conversation::Conversation`], and refuses what the other
 //! side cannot say. Answers come back through [`answer::translate`] or, as streams, [`stream::StreamTranslator`].
+//!
+//! ```
+//! use vox_dialects::{Dialect, Ending, StreamOptions, StreamTranslator, Target, request, shape};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let body = br#"{"model":"auto","stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
+//! let client = Dialect::OpenAiChat;
+//! let shape = shape::scan(client, body)?;
+//! assert!(shape.stream && shape.model.as_deref() == Some("auto"));
+//!
+//! // The same dialect: the bytes as they came, but for the model, and usage to account.
+//! let sent = request::rewrite_model(client, body, &shape, "m-1", true);
+//! assert!(sent.withhold_usage);
+//!
+//! // Another one: translated, or refused with the place of what cannot be said.
+//! let target = Target::new(Dialect::AnthropicMessages, "m-1");
+//! let _sent = request::translate(client, body, &target)?;
+//!
+//! let mut stream = StreamTranslator::new(target.dialect, client, StreamOptions::default()).ok_or("no pair")?;
+//! let mut out = Vec::new();
+//! stream.push(b"event: ping\ndata: {\"type\": \"ping\"}\n\n", &mut out);
+//! assert!(!stream.facts().first_token, "nothing is sent yet: another provider may still be asked");
+//! assert_eq!(stream.finish(&mut out), Ending::Cut);
+//! assert!(out.starts_with(b"data: {\"error\""));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod answer;
 mod client;

@@ -84,6 +84,17 @@ fn the_shape_says_what_routing_asks() {
 }
 
 #[test]
+fn what_a_tool_gave_is_not_what_the_user_said() {
+    let body =
+        br#"{"messages":[{"content":[{"type":"text","text":"a note"},{"type":"text","text":"the question"},
+        {"type":"tool_result","content":[{"type":"text","text":"a result"}]}],"role":"user"},
+        {"role":"assistant","content":"an answer"},
+        {"role":"user","content":[{"type":"tool_result","content":"another"}]}]}"#;
+    let shape = scan(Dialect::AnthropicMessages, body).unwrap();
+    assert_eq!(shape.last_user_text.unwrap().decode(), "the question");
+}
+
+#[test]
 fn other_dialects_say_the_same_in_other_places() {
     let ollama = br#"{"model":"m","messages":[{"role":"user","content":"x","images":["AA","BB"]}],
         "format":"json","options":{"num_predict":7}}"#;
@@ -198,6 +209,18 @@ proptest! {
         let taken = scan(CHAT, body.as_bytes()).is_ok();
         let serde = serde_json::from_str::<&serde_json::value::RawValue>(&body).is_ok();
         prop_assert_eq!(taken, serde, "{}", body);
+    }
+
+    #[test]
+    fn texts_of_any_length_end_where_serde_says(
+        before in "[a-z\u{e9}\u{ff}\u{1F600} ]{0,150}", odd: char, after in "[a-z]{0,20}", low in 0u8..0x24,
+    ) {
+        for odd in [odd, char::from(low), '\\'] {
+            let body = format!("{{\"x\":\"{before}{odd}{after}\"}}");
+            let taken = scan(CHAT, body.as_bytes()).is_ok();
+            let serde = serde_json::from_str::<&serde_json::value::RawValue>(&body).is_ok();
+            prop_assert_eq!(taken, serde, "{}", body);
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn content(w: &mut Writer<'_>, reply: &Reply, context: &ClientContext) {
             w.name("input");
             match serde_json::from_str::<&RawValue>(&call.arguments) {
                 Ok(input) if input.get().starts_with('{') => w.value(input),
-                // What is no object cannot be an input; the client's tool says what it misses.
+                // None were given, or they were cut with the answer, which `stop_reason` says.
                 _ => w.object(|_| {}),
             }
         });
@@ -72,8 +72,10 @@ fn finish(given: Option<Finish>, refused: bool, called: bool) -> Finish {
 
 fn usage(w: &mut Writer<'_>, usage: &Usage) {
     w.member("input_tokens", &usage.uncached_input_tokens().unwrap_or(0));
-    w.optional("cache_creation_input_tokens", usage.cache_write_tokens);
-    w.optional("cache_read_input_tokens", usage.cached_input_tokens);
+    // Some providers name more cached tokens than input; whoever sums these must not find more than all.
+    let most = |tokens: u64| tokens.min(usage.input_tokens.unwrap_or(tokens));
+    w.optional("cache_creation_input_tokens", usage.cache_write_tokens.map(most));
+    w.optional("cache_read_input_tokens", usage.cached_input_tokens.map(most));
     w.member("output_tokens", &usage.output_tokens.unwrap_or(0));
 }
 

@@ -70,6 +70,9 @@ fn defaults(request: &mut Object<'_>) -> Result<(), TranslateError> {
     if request.text("verbosity")?.is_some_and(|verbosity| verbosity != "medium") {
         return Err(says("/verbosity", "it has nothing like it"));
     }
+    if request.take("logit_bias").is_some_and(|bias| bias.get() != "{}") {
+        return Err(says("/logit_bias", "tokens have other numbers there"));
+    }
     let kinds = request.list("modalities")?.unwrap_or_default();
     match kinds.iter().find(|(_, kind)| kind.get() != "\"text\"") {
         Some((at, _)) => Err(says(at, "answers are texts there")),

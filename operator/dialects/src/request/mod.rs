@@ -5,8 +5,8 @@
 //! These change cost, storage or routing and not the answer, and are left out where the target has nothing like them:
 //! `user`, `store`, `metadata`, `service_tier`, `prompt_cache_key`, `prompt_cache_retention`, `safety_identifier`,
 //! `stream_options`, Anthropic's `cache_control`, `context_management`, `citations` that are off, reasoning of
-//! earlier answers, `strict` of a tool, annotations of earlier answers, and whatever is null, empty or the default
-//! (`n: 1`, `logprobs: false`, penalties of 0, `parallel_tool_calls: true`). All else that the target cannot say is
+//! earlier answers, `strict` of a tool, annotations of earlier answers, `detail` of an image, and whatever is null,
+//! false, an empty list or the default (`n: 1`, `logprobs: false`, penalties of 0, `parallel_tool_calls: true`). All else that the target cannot say is
 //! [`TranslateError::Inexpressible`].
 
 mod from_anthropic;
@@ -65,13 +65,21 @@ pub struct Target<'a> {
     /// Whether OpenAI's limit is called `max_completion_tokens` (OpenAI itself and Azure, whose reasoning models take
     /// nothing else) or `max_tokens` (everyone else).
     pub max_completion_tokens: bool,
+    /// Whether an OpenAI provider is asked for a stream's usage through `stream_options`, which a few do not know.
+    pub ask_usage: bool,
 }
 
 impl<'a> Target<'a> {
-    /// A target with [`DEFAULT_MAX_TOKENS`] and the older name of the output limit.
+    /// A target with [`DEFAULT_MAX_TOKENS`] and the older name of the output limit, which is asked for usage.
     #[must_use]
     pub const fn new(dialect: Dialect, model: &'a str) -> Self {
-        Self { dialect, model, default_max_tokens: DEFAULT_MAX_TOKENS, max_completion_tokens: false }
+        Self {
+            dialect,
+            model,
+            default_max_tokens: DEFAULT_MAX_TOKENS,
+            max_completion_tokens: false,
+            ask_usage: true,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The neutral form into Gemini's generateContent. The model and the stream stand in the path.
 
+use std::collections::HashMap;
+
 use serde_json::value::RawValue;
 
 use super::parts::{arguments, result_text};
@@ -9,8 +11,12 @@ use crate::conversation::{
 };
 use crate::json::{Writer, object};
 
+/// Tools' names by the ids of their calls.
+type Calls<'c> = HashMap<&'c str, &'c str>;
+
 pub(super) fn write(conversation: &Conversation<'_>) -> Result<Vec<u8>, TranslateError> {
-    check(conversation)?;
+    let calls = conversation.calls();
+    check(conversation, &calls)?;
     Ok(object(|w| {
         let system = conversation.system();
         if !system.is_empty() {
@@ -20,7 +26,7 @@ pub(super) fn write(conversation: &Conversation<'_>) -> Result<Vec<u8>, Translat
                 });
             });
         }
-        w.list_member("contents", |w| contents(w, conversation));
+        w.list_member("contents", |w| contents(w, conversation, &calls));
         if !conversation.tools.is_empty() {
             tools(w, conversation);
         }
@@ -33,7 +39,7 @@ pub(super) fn write(conversation: &Conversation<'_>) -> Result<Vec<u8>, Translat
 }
 
 /// Refuses what Gemini cannot be told.
-fn check(conversation: &Conversation<'_>) -> Result<(), TranslateError> {
+fn check(conversation: &Conversation<'_>, calls: &Calls<'_>) -> Result<(), TranslateError> {
     if let Some(Given { at, value: false }) = &conversation.parallel_tool_calls
         && !conversation.tools.is_empty()
     {
@@ -46,7 +52,7 @@ fn check(conversation: &Conversation<'_>) -> Result<(), TranslateError> {
             }
             Part::Result(result) => {
                 result_text(result)?;
-                if conversation.called(&result.id).is_none() {
+                if !calls.contains_key(result.id.as_ref()) {
                     return Err(inexpressible(
                         &result.at,
                         "Gemini wants the tool's name, and no call has this id",
@@ -59,7 +65,7 @@ fn check(conversation: &Conversation<'_>) -> Result<(), TranslateError> {
     Ok(())
 }
 
-fn contents(w: &mut Writer<'_>, conversation: &Conversation<'_>) {
+fn contents(w: &mut Writer<'_>, conversation: &Conversation<'_>, calls: &Calls<'_>) {
     let turns = conversation.turns.iter().filter(|turn| turn.role != Role::System);
     let said: Vec<&Turn<'_>> = turns.collect();
     for group in said.chunk_by(|one, next| one.role == next.role) {
@@ -76,12 +82,12 @@ fn contents(w: &mut Writer<'_>, conversation: &Conversation<'_>) {
         w.object(|w| {
             let model = group.first().is_some_and(|turn| turn.role == Role::Assistant);
             w.member("role", if model { "model" } else { "user" });
-            w.list_member("parts", |w| parts.iter().for_each(|one| part(w, one, conversation)));
+            w.list_member("parts", |w| parts.iter().for_each(|one| part(w, one, calls)));
         });
     }
 }
 
-fn part(w: &mut Writer<'_>, part: &Part<'_>, conversation: &Conversation<'_>) {
+fn part(w: &mut Writer<'_>, part: &Part<'_>, calls: &Calls<'_>) {
     match part {
         Part::Text(text) => w.object(|w| w.member("text", text)),
         Part::Image(Given { value: Image::Data { media_type, data }, .. }) => w.object(|w| {
@@ -98,7 +104,7 @@ fn part(w: &mut Writer<'_>, part: &Part<'_>, conversation: &Conversation<'_>) {
             w.optional("thoughtSignature", call.signature.as_ref());
         }),
         Part::Result(result) => {
-            let name = conversation.called(&result.id).unwrap_or_default();
+            let name = calls.get(result.id.as_ref()).copied().unwrap_or_default();
             function_response(w, result, name);
         }
         Part::Image(_) | Part::Thinking(_) => {}

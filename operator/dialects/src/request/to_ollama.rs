@@ -1,5 +1,7 @@
 //! The neutral form into Ollama's chat.
 
+use std::collections::HashMap;
+
 use super::parts::{arguments, joined, result_text};
 use super::to_openai::function;
 use super::{Target, TranslateError, inexpressible};
@@ -10,11 +12,12 @@ use crate::json::{Writer, object};
 
 pub(super) fn write(conversation: &Conversation<'_>, target: &Target<'_>) -> Result<Vec<u8>, TranslateError> {
     check(conversation)?;
+    let calls = conversation.calls();
     let choice = conversation.tool_choice.as_ref().map(|given| &given.value);
     Ok(object(|w| {
         w.member("model", target.model);
         w.list_member("messages", |w| {
-            conversation.turns.iter().for_each(|turn| messages(w, turn, conversation));
+            conversation.turns.iter().for_each(|turn| messages(w, turn, &calls));
         });
         // Ollama streams unless told otherwise.
         w.member("stream", &conversation.stream);
@@ -61,12 +64,12 @@ fn check(conversation: &Conversation<'_>) -> Result<(), TranslateError> {
     Ok(())
 }
 
-fn messages(w: &mut Writer<'_>, turn: &Turn<'_>, conversation: &Conversation<'_>) {
+fn messages(w: &mut Writer<'_>, turn: &Turn<'_>, calls: &HashMap<&str, &str>) {
     for part in &turn.parts {
         if let Part::Result(result) = part {
             w.object(|w| {
                 w.member("role", "tool");
-                w.optional("tool_name", conversation.called(&result.id));
+                w.optional("tool_name", calls.get(result.id.as_ref()));
                 w.member("tool_call_id", &result.id);
                 let text = result_text(result).unwrap_or_default();
                 let prefix = if result.is_error { "Error: " } else { "" };

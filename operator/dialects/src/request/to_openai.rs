@@ -54,6 +54,8 @@ pub(super) fn write(conversation: &Conversation<'_>, target: &Target<'_>) -> Res
         w.optional("user", conversation.user.as_ref());
         if conversation.stream {
             w.member("stream", &true);
+        }
+        if conversation.stream && target.ask_usage {
             w.object_member("stream_options", |w| w.member("include_usage", &true));
         }
     }))
@@ -97,7 +99,7 @@ fn message(w: &mut Writer<'_>, turn: &Turn<'_>, results: &mut std::slice::Iter<'
 
 /// Results are messages of their own and come first: they belong to the calls right before.
 fn user(w: &mut Writer<'_>, turn: &Turn<'_>, results: &mut std::slice::Iter<'_, String>) {
-    let mut rest = 0;
+    let mut rest = Vec::new();
     for part in &turn.parts {
         if let Part::Result(result) = part {
             w.object(|w| {
@@ -109,15 +111,16 @@ fn user(w: &mut Writer<'_>, turn: &Turn<'_>, results: &mut std::slice::Iter<'_, 
                 w.member("content", &format!("{prefix}{text}"));
             });
         } else {
-            rest += 1;
+            rest.push(part);
         }
     }
-    if rest == 0 && !turn.parts.is_empty() {
+    if rest.is_empty() && !turn.parts.is_empty() {
         return;
     }
     w.object(|w| {
         w.member("role", "user");
-        match turn.parts.as_slice() {
+        match rest.as_slice() {
+            [] => w.member("content", ""),
             [Part::Text(text)] => w.member("content", text),
             parts => w.list_member("content", |w| parts.iter().for_each(|one| part(w, one))),
         }

@@ -12,9 +12,9 @@ pub(super) struct Content<'a> {
     pub(super) blobs: usize,
     pub(super) images: u32,
     pub(super) files: u32,
-    /// The first text of the last user message, as a JSON string.
+    /// The last text of the last user message that has one, as a JSON string.
     pub(super) last_user: Option<&'a str>,
-    /// The first text of the message being read.
+    /// The last text of the message being read.
     text: Option<&'a str>,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Content<'a> {
     pub(super) fn message_content(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ShapeError> {
         if scanner.at(b'"') {
             let text = scanner.value()?;
-            self.text.get_or_insert(text);
+            self.text = Some(text);
             return Ok(());
         }
         if scanner.at(b'{') {
@@ -103,10 +103,15 @@ impl<'a> Content<'a> {
                 "text" => {
                     let text = scanner.value()?;
                     if text.starts_with('"') {
-                        self.text.get_or_insert(text);
+                        self.text = Some(text);
                     }
                 }
-                "content" | "parts" => self.message_content(scanner)?,
+                // What a tool gave is not what the user said.
+                "content" | "parts" => {
+                    let said = self.text;
+                    self.message_content(scanner)?;
+                    self.text = said;
+                }
                 "inlineData" | "inline_data" | "fileData" | "file_data" => {
                     let value = scanner.value()?;
                     // Gemini tells images from other files by the media type alone.

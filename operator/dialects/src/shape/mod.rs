@@ -15,6 +15,9 @@ use scanner::Scanner;
 /// How deep a request's JSON may be nested. Tool schemas reach about 20.
 pub const MAX_DEPTH: usize = 128;
 
+/// How many texts of `metadata` are kept; OpenAI takes 16.
+const MOST_METADATA: usize = 32;
+
 /// Why a body is no request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ShapeError {
@@ -102,9 +105,9 @@ pub struct RequestShape<'a> {
     pub code: bool,
     /// Bytes of the messages' value.
     pub messages_range: Option<Range<usize>>,
-    /// The first text of the last message of role `user` that has one.
+    /// The last text of the last message of role `user` that has one; results of tools are none.
     pub last_user_text: Option<JsonText<'a>>,
-    /// The members of `metadata` that are texts, such as a hint for routing.
+    /// The first 32 members of `metadata` that are texts, such as a hint for routing.
     pub metadata: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// `temperature` as it was written.
     pub temperature: Option<&'a str>,
@@ -317,7 +320,8 @@ impl<'a> Pass<'a> {
         let mut members = self.scanner.object()?;
         while let Some(name) = self.scanner.member(&mut members)? {
             let raw = self.scanner.value()?;
-            if let Some(value) = crate::json::text(raw) {
+            if let Some(value) = crate::json::text(raw).filter(|_| self.shape.metadata.len() < MOST_METADATA)
+            {
                 self.shape.metadata.push((name, value));
             }
         }

@@ -257,13 +257,12 @@ impl<'a> Scanner<'a> {
         self.expect(b'"', "a string")?;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let Some(length) = memchr2(b'"', b'\\', rest) else {
+            let Some(length) = plain(rest) else {
                 self.at = self.bytes.len();
                 return Err(self.malformed("the end of a string"));
             };
-            let plain = rest.get(..length).unwrap_or_default();
-            if let Some(bad) = control_character(plain) {
-                self.at += bad;
+            if rest.get(length).is_some_and(|byte| *byte < 0x20) {
+                self.at += length;
                 return Err(self.malformed("no control character"));
             }
             self.at += length + 1;
@@ -292,6 +291,38 @@ impl<'a> Scanner<'a> {
     fn malformed(&self, expected: &'static str) -> ShapeError {
         ShapeError::Malformed { offset: self.at, expected }
     }
+}
+
+/// Bytes that are looked at eight at a time before the search for long texts begins, which costs a call.
+const SHORT: usize = 64;
+
+/// The number of bytes before the first quotation mark, backslash or control character.
+fn plain(bytes: &[u8]) -> Option<usize> {
+    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    let (short, long) = bytes.split_at(bytes.len().min(SHORT));
+    let (words, tail) = short.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        if has_special(u64::from_le_bytes(*word))
+            && let Some(at) = word.iter().position(special)
+        {
+            return Some(index * 8 + at);
+        }
+    }
+    if let Some(at) = tail.iter().position(special) {
+        return Some(words.len() * 8 + at);
+    }
+    let length = memchr2(b'"', b'\\', long);
+    let searched = long.get(..length.unwrap_or(long.len())).unwrap_or_default();
+    control_character(searched).or(length).map(|at| short.len() + at)
+}
+
+/// Whether one of eight bytes is below a space, a quotation mark or a backslash.
+fn has_special(word: u64) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
+    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    below(word, 0x20) | equal(b'"') | equal(b'\\') != 0
 }
 
 /// Where the first control character is. Whole blocks are judged at once, which the compiler turns into vector

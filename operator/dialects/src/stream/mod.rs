@@ -3,6 +3,9 @@
 //! The caller gives upstream bytes as they come and sends on what comes out, at once. A 200 whose media type is not the
 //! dialect's ([`Dialect::stream_media_type`]) is no stream: it belongs to [`crate::answer`].
 //!
+//! A provider's signs of life (comments, pings) pass through and are not translated; a client that needs some gets its
+//! own from the caller, between two calls of [`StreamTranslator::push`].
+//!
 //! To fall back before the first token, keep the output until [`StreamFacts::first_token`] is true, and throw it away
 //! when [`StreamFacts::error`] comes first.
 
@@ -86,7 +89,7 @@ pub struct StreamOptions {
     /// Whether an OpenAI client asked for usage (`stream_options.include_usage`); for translations.
     pub include_usage: bool,
     /// Whether the extra chunk with usage is withheld ([`crate::request::Rewritten::withhold_usage`]); for streams that
-    /// are passed through. Chunks are then sent on when they are complete.
+    /// are passed through.
     pub withhold_usage: bool,
 }
 
@@ -168,14 +171,13 @@ impl StreamTranslator {
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Ending {
         if !self.closed {
             let (facts, upstream) = (&mut self.facts, &mut self.upstream);
-            let read = match &mut self.mode {
+            let before = facts.error.is_some();
+            let _ = match &mut self.mode {
                 Mode::Watch(watch) => watch.finish(&mut self.reader, upstream, facts, out),
                 mode => self.reader.finish(|data| frame(mode, upstream, facts, data, out)),
             };
-            if read.is_err() {
-                self.facts
-                    .fail(failure(ErrorClass::Malformed, "a piece of the provider's stream is no text"));
-            }
+            // What is not understood at the very end was cut there.
+            self.facts.error.take_if(|error| !before && error.class == ErrorClass::Malformed);
             self.settle(out);
         }
         let ending = match (&self.facts.error, self.facts.ended, &self.facts.finish) {
@@ -226,8 +228,8 @@ impl StreamTranslator {
     fn tell(&mut self, out: &mut Vec<u8>) {
         let Some(error) = &self.facts.error else { return };
         let said = if error.message.is_empty() { "the provider's stream failed" } else { &error.message };
-        // A frame that was cut would swallow the event's first line.
-        if matches!(&self.mode, Mode::Watch(watch) if watch.in_frame()) {
+        // A last frame without its empty line would swallow the event's first line.
+        if matches!(&self.mode, Mode::Watch(watch) if watch.unclosed()) {
             out.extend_from_slice(if self.to == Dialect::OllamaChat { b"\n" } else { b"\n\n" });
         }
         let id = (!self.decision_id.is_empty()).then_some(self.decision_id.as_str());

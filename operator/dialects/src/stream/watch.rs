@@ -1,4 +1,5 @@
-//! Streams that are passed through: the bytes go first, then what they say is looked for, without reading each piece.
+//! Streams that are passed through: frame by frame as they came, and looked at without reading each of them. A frame
+//! that is not complete waits: it is of no use to the client, and if it is cut nothing can follow it.
 
 use memchr::memmem;
 use serde::Deserialize;
@@ -15,18 +16,18 @@ use crate::upstream::Reader;
 pub(super) struct Watch {
     dialect: Dialect,
     withhold: bool,
-    /// Bytes of the event that may have to be withheld.
+    /// Bytes of the frame that is not complete.
     held: Vec<u8>,
     /// Whether the client saw an error in the provider's own words.
     pub(super) told_error: bool,
-    /// Whether a frame was cut when the stream ended.
-    cut: bool,
+    /// Whether the last frame went out without the empty line that ends it.
+    unclosed: bool,
 }
 
 impl Watch {
     pub(super) fn new(dialect: Dialect, withhold: bool) -> Self {
         let withhold = withhold && dialect == Dialect::OpenAiChat;
-        Self { dialect, withhold, held: Vec::new(), told_error: false, cut: false }
+        Self { dialect, withhold, held: Vec::new(), told_error: false, unclosed: false }
     }
 
     pub(super) fn push(
@@ -37,17 +38,13 @@ impl Watch {
         facts: &mut StreamFacts,
         out: &mut Vec<u8>,
     ) -> Result<(), FrameError> {
-        if !self.withhold {
-            out.extend_from_slice(bytes);
-            return reader.push(bytes, |data| self.look(data, upstream, facts));
-        }
         let mut passed = 0;
         let read = reader.push_raw(bytes, |raw, data| {
             passed += raw.len();
             self.held.extend_from_slice(raw);
             if let Some(data) = data {
                 self.look(data, upstream, facts);
-                if usage_only(data) {
+                if self.withhold && usage_only(data) {
                     self.held.clear();
                 }
                 out.append(&mut self.held);
@@ -71,36 +68,47 @@ impl Watch {
         facts: &mut StreamFacts,
         out: &mut Vec<u8>,
     ) -> Result<(), FrameError> {
-        self.cut = reader.in_frame();
-        let mut drop = false;
+        let open = reader.in_frame();
+        let mut whole = false;
+        let mut withheld = false;
         let read = reader.finish(|data| {
-            self.look(data, upstream, facts);
-            drop = self.withhold && usage_only(data);
+            let json = data.starts_with("[DONE]") || serde_json::from_str::<IgnoredAny>(data).is_ok();
+            whole = json && self.look(data, upstream, facts);
+            withheld = self.withhold && usage_only(data);
         });
-        if drop {
-            self.held.clear();
+        // A piece that was cut stays behind: the client could not read it, nor the error event after it.
+        if (whole && !withheld) || facts.ended {
+            self.unclosed = open;
+            out.append(&mut self.held);
         }
-        out.append(&mut self.held);
         read
     }
 
-    /// Whether the stream ended within a frame.
-    pub(super) fn in_frame(&self) -> bool {
-        self.cut
+    /// Whether the last frame went out without the empty line that ends it.
+    pub(super) fn unclosed(&self) -> bool {
+        self.unclosed
     }
 
-    fn look(&mut self, data: &str, upstream: &mut Reader, facts: &mut StreamFacts) {
+    /// Reads a frame if it matters; false when it is no JSON.
+    fn look(&mut self, data: &str, upstream: &mut Reader, facts: &mut StreamFacts) -> bool {
         if facts.first_token && !self.matters(data) {
-            return;
+            return true;
         }
         let mut events = Vec::new();
         if upstream.piece(data, &mut events).is_err() {
-            facts.fail(failure(ErrorClass::Malformed, "a piece of the provider's stream is not understood"));
+            if serde_json::from_str::<IgnoredAny>(data).is_err() {
+                let what = "a piece of the provider's stream is not understood";
+                facts.fail(failure(ErrorClass::Malformed, what));
+                return false;
+            }
+            // A server's own invention passes: the client may know it, and has something of the answer.
+            facts.first_token = true;
         }
         for event in &events {
             self.told_error |= matches!(event, Event::Error(_));
             facts.take(event);
         }
+        true
     }
 
     /// Whether a piece says more than the next words of the answer. Quotation marks within texts are escaped, so these
