@@ -71,7 +71,12 @@ pub struct InFlight(Arc<App>);
 impl App {
     /// Before any snapshot.
     #[must_use]
-    pub fn new(settings: Settings, lasting: Lasting, metrics: Arc<Metrics>, records: Arc<dyn Records>) -> Self {
+    pub fn new(
+        settings: Settings,
+        lasting: Lasting,
+        metrics: Arc<Metrics>,
+        records: Arc<dyn Records>,
+    ) -> Self {
         Self {
             settings,
             serving: ArcSwapOption::empty(),

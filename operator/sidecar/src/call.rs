@@ -144,7 +144,8 @@ impl Drop for Call {
     fn drop(&mut self) {
         let mut record = std::mem::take(&mut self.record);
         record.duration_ms = millis(self.started.elapsed());
-        let mut costs = record.attempts.iter().filter(|attempt| attempt.usage.is_some() || attempt.class == "ok");
+        let mut costs =
+            record.attempts.iter().filter(|attempt| attempt.usage.is_some() || attempt.class == "ok");
         record.cost_usd = costs.try_fold(Cost::ZERO, |sum, attempt| Some(sum.plus(attempt.cost_usd?)));
         self.app.metrics.request(record.outcome.as_str());
         if record.outcome != Outcome::Dry

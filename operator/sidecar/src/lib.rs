@@ -18,12 +18,12 @@ pub mod live;
 pub mod metrics;
 pub mod problem;
 pub mod record;
+mod seam;
 pub mod serve;
 pub mod serving;
 pub mod spool;
 pub mod trace;
 pub mod upstream;
-mod seam;
 mod workers;
 
 use std::process::ExitCode;

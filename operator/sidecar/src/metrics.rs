@@ -84,7 +84,11 @@ impl Default for Metrics {
             Unit::Seconds,
             metrics.snapshot_age.clone(),
         );
-        registry.register("snapshots_refused", "Snapshots not taken, by reason", metrics.snapshots_refused.clone());
+        registry.register(
+            "snapshots_refused",
+            "Snapshots not taken, by reason",
+            metrics.snapshots_refused.clone(),
+        );
         registry.register(
             "feed_reconnects",
             "Connections to the operator that ended",

@@ -21,7 +21,6 @@ pub const CODES: &[&str] = &[
     "no_policy",
     "no_snapshot",
     "not_found",
-    "not_supported",
     "overloaded",
     "too_dear",
     "unknown_decision",
@@ -67,8 +66,12 @@ impl Problem {
     /// Nothing has come to decide from.
     #[must_use]
     pub fn no_snapshot(why: &str) -> Self {
-        let mut problem =
-            Self::new(503, "no_snapshot", Outcome::Refused, format!("there is nothing to decide from: {why}"));
+        let mut problem = Self::new(
+            503,
+            "no_snapshot",
+            Outcome::Refused,
+            format!("there is nothing to decide from: {why}"),
+        );
         problem.retry_after = Some(Duration::from_secs(5));
         problem
     }
@@ -99,12 +102,6 @@ impl Problem {
     #[must_use]
     pub fn method(allowed: &'static str) -> Self {
         Self::new(405, "method_not_allowed", Outcome::ClientError, format!("this path takes {allowed} only"))
-    }
-
-    /// It is known and not done.
-    #[must_use]
-    pub fn not_supported(message: &str) -> Self {
-        Self::new(501, "not_supported", Outcome::ClientError, message.to_owned())
     }
 
     /// The model is not one that may serve.
@@ -165,5 +162,30 @@ impl Problem {
             headers.insert("x-vox-decision", id);
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_page_and_every_page_its_code() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors");
+        let pages: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_suffix(".md").map(str::to_owned))
+            .filter(|page| page.starts_with(char::is_lowercase))
+            .collect();
+        assert_eq!(pages, CODES.iter().map(|code| (*code).to_owned()).collect());
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_to_whole_seconds() {
+        let problem = Problem::all_failed(429, String::new(), Some(Duration::from_millis(1200)));
+        let response = problem.response(Dialect::OpenAiChat, None);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "2");
     }
 }

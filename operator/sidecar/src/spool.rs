@@ -119,7 +119,8 @@ impl Writer {
 
     fn write(&mut self, line: &[u8]) -> std::io::Result<()> {
         let length = u64::try_from(line.len()).unwrap_or(u64::MAX).saturating_add(1);
-        let full = self.segments.back().is_none_or(|last| last.bytes.saturating_add(length) > self.segment_bytes);
+        let full =
+            self.segments.back().is_none_or(|last| last.bytes.saturating_add(length) > self.segment_bytes);
         if self.file.is_none() || full {
             self.open()?;
         }

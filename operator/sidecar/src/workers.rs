@@ -117,10 +117,11 @@ pub fn start_workers(settings: Settings) -> Result<Running, StartError> {
         threads: Vec::new(),
     };
     let probes = (Arc::clone(&app), stopped.clone());
-    running.metrics_address = running.spawn("house", running.metrics_address, move |listener| async move {
-        let (app, stopped) = probes;
-        keep_house(app, listener, stopped).await;
-    })?;
+    running.metrics_address =
+        running.spawn("house", running.metrics_address, move |listener| async move {
+            let (app, stopped) = probes;
+            keep_house(app, listener, stopped).await;
+        })?;
     for number in 0..app.settings.worker_count() {
         let (app, connector, stopped) = (Arc::clone(&app), connector.clone(), stopped.clone());
         // Where any port will do, the first worker's is everyone's.

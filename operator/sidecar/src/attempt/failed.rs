@@ -122,7 +122,9 @@ impl Failed {
     pub(super) fn answered(error: AnswerError) -> Self {
         match error {
             AnswerError::Upstream(failure) => Self::said(failure, None),
-            other => Self { status: 200, ..Self::new(Verdict::Broken, other.class().as_str(), other.to_string()) },
+            other => {
+                Self { status: 200, ..Self::new(Verdict::Broken, other.class().as_str(), other.to_string()) }
+            }
         }
     }
 

@@ -237,7 +237,8 @@ fn conclude(
         }
         Some((_, failed)) => {
             let count = tried.len();
-            let said = if failed.message.is_empty() { String::new() } else { format!("; last: {}", failed.message) };
+            let said =
+                if failed.message.is_empty() { String::new() } else { format!("; last: {}", failed.message) };
             let message = format!("all {count} attempts failed: {}{said}", tried.join("; "));
             Problem::all_failed(status, message, soonest)
         }

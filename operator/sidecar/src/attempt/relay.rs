@@ -2,10 +2,10 @@
 //! a stream that breaks says so in the client's dialect.
 
 use std::convert::Infallible;
+use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use std::future::Future as _;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming};

@@ -14,7 +14,9 @@ const EVERY: Duration = Duration::from_millis(500);
 pub(super) async fn follow(mut feed: Feed, path: &Path) {
     let mut seen = None;
     loop {
-        let stamp = std::fs::metadata(path).ok().map(|data| (data.ino(), data.len(), data.mtime(), data.mtime_nsec()));
+        let stamp = std::fs::metadata(path)
+            .ok()
+            .map(|data| (data.ino(), data.len(), data.mtime(), data.mtime_nsec()));
         if stamp.is_none() || stamp != seen {
             let taken = match std::fs::read(path) {
                 Ok(json) => feed.take(&json, true).map_err(|refused| refused.to_string()),

@@ -93,7 +93,8 @@ impl Breaker {
         }
         let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
         let in_a_row = self.in_a_row.fetch_add(1, Relaxed).saturating_add(1);
-        let often = calls >= RATE_CALLS && failures.saturating_mul(1000) >= calls.saturating_mul(RATE_PER_MILLE);
+        let often =
+            calls >= RATE_CALLS && failures.saturating_mul(1000) >= calls.saturating_mul(RATE_PER_MILLE);
         if in_a_row >= CONSECUTIVE || often {
             self.open(now_ms);
         }
@@ -152,7 +153,8 @@ impl Drop for Permit {
 }
 
 fn until(retry_after: Option<Duration>, now_ms: u64) -> u64 {
-    let asked = retry_after.map_or(LIMITED_MS, |wait| u64::try_from(wait.as_millis()).unwrap_or(LIMITED_MAX_MS));
+    let asked =
+        retry_after.map_or(LIMITED_MS, |wait| u64::try_from(wait.as_millis()).unwrap_or(LIMITED_MAX_MS));
     now_ms.saturating_add(asked.min(LIMITED_MAX_MS))
 }
 

@@ -12,12 +12,12 @@ use vox_routing::Cost;
 
 use super::chat::serving;
 use super::{Body, Worker, intake, json};
-use crate::seam::Explains as _;
 use crate::call::Call;
 use crate::ids::now_ms;
 use crate::live::View;
 use crate::problem::Problem;
 use crate::record::Outcome;
+use crate::seam::Explains as _;
 use crate::serving::Served;
 use crate::trace::Span;
 
@@ -66,8 +66,8 @@ pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Resul
     let body = worker.body(&head.headers, body).await?;
     let mut call = Call::new(Arc::clone(app), in_flight, Span::of_request(&head.headers), "decide");
     call.ended(Outcome::Dry, 200);
-    let shape = shape::scan(Dialect::OpenAiChat, &body)
-        .map_err(|error| Problem::malformed(error.to_string()))?;
+    let shape =
+        shape::scan(Dialect::OpenAiChat, &body).map_err(|error| Problem::malformed(error.to_string()))?;
     let request = intake::request(Dialect::OpenAiChat, &shape, &head.headers)?;
     let served = serving(app)?;
     let now = now_ms();

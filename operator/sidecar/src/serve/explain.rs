@@ -6,10 +6,10 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{Body, json};
-use crate::seam::Explains as _;
 use crate::app::App;
 use crate::problem::Problem;
 use crate::record::Record;
+use crate::seam::Explains as _;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,9 +28,10 @@ struct Answer<'a> {
 pub(super) fn answer(app: &App, id: &str) -> Result<Response<Body>, Problem> {
     let id = Uuid::try_parse(id).map_err(|_| Problem::malformed("a decision's id is a UUID".to_owned()))?;
     let remembered = app.remembered(id).ok_or_else(Problem::unknown_decision)?;
-    let explanation = remembered.served.upgrade().map(|served| {
-        raw(&served.router.explain(&remembered.request, &*remembered.live, remembered.at_ms))
-    });
+    let explanation = remembered
+        .served
+        .upgrade()
+        .map(|served| raw(&served.router.explain(&remembered.request, &*remembered.live, remembered.at_ms)));
     let answer = Answer {
         decision: id,
         decided_unix_ms: remembered.at_ms,

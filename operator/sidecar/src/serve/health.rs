@@ -10,9 +10,7 @@ pub(crate) fn house(app: &App, path: &str) -> Option<Response<Body>> {
     match path {
         "/healthz" => Some(text(StatusCode::OK, "ok\n".to_owned())),
         "/readyz" if app.serving.load().is_some() => Some(text(StatusCode::OK, "ok\n".to_owned())),
-        "/readyz" => {
-            Some(text(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", app.problem().message)))
-        }
+        "/readyz" => Some(text(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", app.problem().message))),
         "/metrics" => {
             let mut response = text(StatusCode::OK, app.metrics.text());
             let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

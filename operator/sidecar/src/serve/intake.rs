@@ -9,13 +9,18 @@ use vox_routing::{Choice, Cost, Needs, Request};
 use crate::problem::Problem;
 
 /// What `x-vox-…` headers are called in `metadata`, too.
-const HINTS: &[&str] = &["vox-category", "vox-complexity", "vox-max-usd", "vox-family", "vox-research", "vox-tool-hints"];
+const HINTS: &[&str] =
+    &["vox-category", "vox-complexity", "vox-max-usd", "vox-family", "vox-research", "vox-tool-hints"];
 
 /// What the router decides about.
 ///
 /// # Errors
 /// A hint is not what it should be, in the client's words.
-pub(super) fn request(dialect: Dialect, shape: &RequestShape<'_>, headers: &HeaderMap) -> Result<Request, Problem> {
+pub(super) fn request(
+    dialect: Dialect,
+    shape: &RequestShape<'_>,
+    headers: &HeaderMap,
+) -> Result<Request, Problem> {
     let hints = Hints { shape, headers };
     let choice = match shape.model.as_deref() {
         None | Some("vox/auto") => Choice::Auto,

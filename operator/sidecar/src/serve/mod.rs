@@ -101,7 +101,9 @@ impl Worker {
     pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let path = request.uri().path().to_owned();
         let method = request.method().clone();
-        let post = |dialect| if method == Method::POST { Ok(dialect) } else { Err((dialect, Problem::method("POST"))) };
+        let post = |dialect| {
+            if method == Method::POST { Ok(dialect) } else { Err((dialect, Problem::method("POST"))) }
+        };
         let chat = match path.as_str() {
             "/v1/chat/completions" => Some((post(Dialect::OpenAiChat), "chat")),
             "/v1/embeddings" => Some((post(Dialect::OpenAiEmbeddings), "embeddings")),

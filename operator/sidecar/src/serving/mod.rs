@@ -130,7 +130,7 @@ impl Lasting {
 }
 
 impl Served {
-    /// The policy of this sidecar: the one that is named, else the namespace's only default, else its only one.
+    /// The policy of this sidecar: the one that is named, else the namespace's only default.
     ///
     /// # Errors
     /// [`NoPolicy`], which names those that are there.

@@ -51,7 +51,9 @@ impl Place {
             knows_usage: upstream.provider.info().is_some(),
             auth: upstream.auth,
             key: upstream.credential.as_deref().map(|credential| keys.key(credential)),
-            headers: headers.filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?))).collect(),
+            headers: headers
+                .filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)))
+                .collect(),
         }
     }
 

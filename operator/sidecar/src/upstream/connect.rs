@@ -110,7 +110,8 @@ pub enum TlsError {
 pub fn client_tls(authorities: &Path) -> Result<Arc<ClientConfig>, TlsError> {
     let wrong = |why: String| TlsError::Authorities { file: authorities.display().to_string(), why };
     let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(authorities).map_err(|error| wrong(error.to_string()))?;
+    let certificates =
+        CertificateDer::pem_file_iter(authorities).map_err(|error| wrong(error.to_string()))?;
     roots.add_parsable_certificates(certificates.filter_map(Result::ok));
     if roots.is_empty() {
         return Err(wrong("there is none".to_owned()));

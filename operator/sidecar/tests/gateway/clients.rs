@@ -64,7 +64,10 @@ fn a_long_body_passes_and_one_that_is_too_long_is_refused() {
     };
     let long = body((20 << 20) - 300);
     assert_eq!(house.chat(&long).status(), 200);
-    assert_eq!(house.upstreams[0].requests()[0].body.len(), long.to_string().len() + "\"model\":\"model-a\",".len());
+    assert_eq!(
+        house.upstreams[0].requests()[0].body.len(),
+        long.to_string().len() + "\"model\":\"model-a\",".len()
+    );
     let answer = house.chat(&body(20 << 20));
     assert_eq!((answer.status(), answer.json()["error"]["code"].clone()), (413, json!("body_too_large")));
     let answer = house.send("POST", "/v1/messages", "", &body(20 << 20).to_string());
@@ -77,7 +80,10 @@ fn hints_reach_the_decision_from_headers_and_metadata() {
     let mut body = question(false);
     body["metadata"] = json!({"vox-category": "review", "vox-complexity": "8"});
     let decided = house.send("POST", "/vox/v1/decide", "", &body.to_string()).json();
-    assert_eq!((&decided["decided"]["category"], &decided["decided"]["complexity"]), (&json!("review"), &json!(8)));
+    assert_eq!(
+        (&decided["decided"]["category"], &decided["decided"]["complexity"]),
+        (&json!("review"), &json!(8))
+    );
     let headers = "x-vox-category: codegen\r\nx-vox-tool-hints: 2\r\n";
     let decided = house.send("POST", "/vox/v1/decide", headers, &question(false).to_string()).json();
     assert_eq!(decided["decided"]["category"], "codegen");
@@ -114,8 +120,12 @@ fn a_served_request_can_be_explained_and_an_unknown_one_not() {
 #[test]
 fn a_request_beyond_its_own_ceiling_is_refused_and_spends_nothing() {
     let house = answering();
-    let answer =
-        house.send("POST", "/v1/chat/completions", "x-vox-max-usd: 0.000001\r\n", &question(false).to_string());
+    let answer = house.send(
+        "POST",
+        "/v1/chat/completions",
+        "x-vox-max-usd: 0.000001\r\n",
+        &question(false).to_string(),
+    );
     assert_eq!((answer.status(), answer.json()["error"]["code"].clone()), (402, json!("too_dear")));
     assert_eq!(house.calls(), 0);
 }
@@ -123,7 +133,7 @@ fn a_request_beyond_its_own_ceiling_is_refused_and_spends_nothing() {
 #[test]
 fn a_days_budget_that_is_spent_refuses() {
     // One answer costs USD 0.003; the worst case of the next one, 8,000 tokens of output, is USD 0.08.
-    let policy = json!({"budget": {"perDay": "0.0831"}});
+    let policy = json!({"budget": {"perDay": "0.0825"}});
     let house = House::with(1, &policy, &[], |_, _| whole(200, "", GOOD));
     assert_eq!(house.ask().status(), 200);
     let refused = house.ask();
@@ -177,7 +187,8 @@ fn other_methods_and_paths_are_told_what_is_there() {
 #[test]
 fn a_trace_goes_on_with_a_span_of_our_own() {
     let house = answering();
-    let headers = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: a=b\r\n";
+    let headers =
+        "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: a=b\r\n";
     house.send("POST", "/v1/chat/completions", headers, &question(false).to_string());
     let asked = house.upstreams[0].requests()[0].clone();
     assert!(asked.header("traceparent").starts_with("00-0af7651916cd43dd8448eb211c80319c-"));
@@ -241,7 +252,8 @@ fn probes_and_metrics_have_a_port_of_their_own() {
     ] {
         assert!(text.contains(name), "{name} is not in\n{text}");
     }
-    let other = House { address: house.metrics_address, running: None, folder: folder(), upstreams: vec![], ..house };
+    let other =
+        House { address: house.metrics_address, running: None, folder: folder(), upstreams: vec![], ..house };
     assert_eq!(other.get("/readyz").status(), 200);
     assert_eq!(other.send("POST", "/v1/chat/completions", "", "{}").status(), 404);
 }

@@ -90,7 +90,8 @@ fn nobody_listening_falls_back() {
     let good = house.ask();
     let other = if good.header("x-vox-model") == "up0/model-a" { "up1" } else { "up0" };
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let urls = ["up0", "up1"].map(|name| if name == other { house.upstreams[0].url() } else { format!("http://{gone}") });
+    let urls = ["up0", "up1"]
+        .map(|name| if name == other { house.upstreams[0].url() } else { format!("http://{gone}") });
     let specs = ["up0", "up1"].iter().zip(&urls).map(|(name, url)| crate::house::upstream(name, url, None));
     let snapshot = crate::house::snapshot(2, specs.collect(), &json!({}));
     crate::house::put(&house.folder.join("snapshot.json"), &snapshot.write().unwrap());
@@ -135,7 +136,8 @@ fn when_all_fail_the_client_hears_who_and_why() {
 fn a_limit_holds_until_the_retry_after_has_passed_in_either_form() {
     // A date far away: what matters is that it is understood.
     for wait in ["retry-after: 2\r\n", "retry-after: Fri, 31 Dec 2999 23:59:59 GMT\r\n"] {
-        let house = House::serving(1, move |_, _| whole(429, wait, "{\"error\":{\"message\":\"slow down\"}}"));
+        let house =
+            House::serving(1, move |_, _| whole(429, wait, "{\"error\":{\"message\":\"slow down\"}}"));
         let answer = house.ask();
         assert_eq!(answer.status(), 429, "{answer:?}");
         assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1, "{answer:?}");
@@ -149,7 +151,8 @@ fn a_limit_holds_until_the_retry_after_has_passed_in_either_form() {
 
 #[test]
 fn a_lone_upstream_that_keeps_failing_is_left_alone_and_probed_again() {
-    let house = House::serving(1, |number, _| if number < 5 { whole(500, "", "") } else { whole(200, "", GOOD) });
+    let house =
+        House::serving(1, |number, _| if number < 5 { whole(500, "", "") } else { whole(200, "", GOOD) });
     for _ in 0..5 {
         assert_eq!(house.ask().status(), 502);
     }

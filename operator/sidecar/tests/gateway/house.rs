@@ -55,8 +55,7 @@ pub(crate) fn snapshot(version: u64, upstreams: Vec<UpstreamSpec>, policy: &Valu
     full.as_object_mut().unwrap().extend(policy.as_object().unwrap().clone());
     let mut deployments: Vec<_> = upstreams.iter().map(|upstream| deployment(&upstream.name)).collect();
     deployments.sort_by(|one, other| one.id.cmp(&other.id));
-    let policy =
-        PolicySnapshot { policy: serde_json::from_value(full).unwrap(), upstreams, deployments };
+    let policy = PolicySnapshot { policy: serde_json::from_value(full).unwrap(), upstreams, deployments };
     Snapshot::seal("shop".to_owned(), version, vec![policy]).unwrap()
 }
 
@@ -82,8 +81,23 @@ impl House {
         let path = |name: &str| folder.join(name).display().to_string();
         let (keys, state) = (path("keys"), path("state"));
         let usual = [
-            "vox-sidecar", "--listen", "127.0.0.1:0", "--listen-metrics", "127.0.0.1:0", "--namespace", "shop",
-            "--keys", &keys, "--state", &state, "--workers", "2", "--drain", "2s", "--connect-timeout", "2s",
+            "vox-sidecar",
+            "--listen",
+            "127.0.0.1:0",
+            "--listen-metrics",
+            "127.0.0.1:0",
+            "--namespace",
+            "shop",
+            "--keys",
+            &keys,
+            "--state",
+            &state,
+            "--workers",
+            "2",
+            "--drain",
+            "2s",
+            "--connect-timeout",
+            "2s",
         ];
         let settings = Args::parse_from(usual.iter().chain(more)).settings;
         let running = start_workers(settings).unwrap();
@@ -159,7 +173,8 @@ impl House {
     pub(crate) fn records(mut self) -> Vec<Value> {
         drop(self.running.take());
         let mut files: Vec<_> = std::fs::read_dir(self.folder.join("state/spool"))
-            .unwrap()
+            .into_iter()
+            .flatten()
             .map(|entry| entry.unwrap().path())
             .collect();
         files.sort();

@@ -45,7 +45,9 @@ fn a_new_snapshot_serves_while_requests_are_under_way() {
             .map(|_| {
                 scope.spawn(|| {
                     let answers = (0..12).map(|_| house.ask());
-                    answers.map(|answer| (answer.status(), answer.header("x-vox-model").to_owned())).collect::<Vec<_>>()
+                    answers
+                        .map(|answer| (answer.status(), answer.header("x-vox-model").to_owned()))
+                        .collect::<Vec<_>>()
                 })
             })
             .collect();
@@ -101,7 +103,8 @@ fn the_operators_stream_is_followed_kept_and_never_goes_back() {
             let mut versions = versions.lock().unwrap();
             if versions.is_empty() { vec![] } else { versions.remove(0) }
         };
-        let lines = next.into_iter().flat_map(|version| [piece("\n"), piece(&line(version)), Step::Wait(100)]);
+        let lines =
+            next.into_iter().flat_map(|version| [piece("\n"), piece(&line(version)), Step::Wait(100)]);
         [Step::Send(head.as_bytes().to_vec())].into_iter().chain(lines).chain([Step::Cut]).collect()
     });
     let folder = folder();

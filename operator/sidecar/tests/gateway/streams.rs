@@ -29,7 +29,10 @@ fn a_stream_passes_byte_for_byte() {
     assert_eq!(answer.header("content-type"), "text/event-stream");
     assert_eq!(answer.header("x-vox-model"), "up0/model-a");
     let record = &house.records()[0];
-    assert_eq!((&record["outcome"], &record["attempts"][0]["usage"]["output"]), (&json!("answered"), &json!(2)));
+    assert_eq!(
+        (&record["outcome"], &record["attempts"][0]["usage"]["output"]),
+        (&json!("answered"), &json!(2))
+    );
     assert_eq!(record["attempts"][0]["finish"], "stop");
     assert!(record["attempts"][0]["firstTokenMs"].is_u64());
 }
@@ -178,8 +181,9 @@ fn a_stream_for_an_anthropic_client_that_breaks_ends_with_an_error_event() {
 
 #[test]
 fn the_first_token_does_not_wait_for_the_rest() {
-    let house =
-        House::serving(1, |_, _| vec![stream_head(), piece(&chunk("he")), Step::Wait(4000), piece(LAST), end()]);
+    let house = House::serving(1, |_, _| {
+        vec![stream_head(), piece(&chunk("he")), Step::Wait(4000), piece(LAST), end()]
+    });
     let begun = std::time::Instant::now();
     let client = house.connect("POST", "/v1/chat/completions", "", &question(true).to_string());
     let mut reader = BufReader::new(client);
