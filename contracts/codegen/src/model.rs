@@ -127,6 +127,29 @@ pub(crate) struct PremiumAlias {
 }
 
 #[derive(Debug, Deserialize)]
+pub(crate) struct RequestRule {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    #[serde(flatten)]
+    pub(crate) condition: RequestCondition,
+    pub(crate) category: String,
+    pub(crate) complexity: u8,
+}
+
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct RequestCondition {
+    pub(crate) embedding: Option<bool>,
+    pub(crate) json_schema: Option<bool>,
+    pub(crate) images_at_least: Option<u64>,
+    pub(crate) tools_at_least: Option<u64>,
+    pub(crate) tool_results_at_least: Option<u64>,
+    pub(crate) messages_at_most: Option<u64>,
+    pub(crate) code_per_mille_at_least: Option<u64>,
+    pub(crate) input_tokens_at_least: Option<u64>,
+    pub(crate) input_tokens_at_most: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
 pub(crate) struct Penalty {
     pub(crate) minutes: u64,
     pub(crate) abstain_confidence_below: String,
@@ -213,6 +236,7 @@ pub(crate) struct Routing {
     pub(crate) strength_inference: Vec<InferenceRule>,
     pub(crate) families: Vec<Family>,
     pub(crate) premium_alias: Vec<PremiumAlias>,
+    pub(crate) request_classification: Vec<RequestRule>,
     pub(crate) generic_fallback: String,
     pub(crate) penalty: Penalty,
     pub(crate) context_utilisation: ContextUtilisation,

@@ -236,6 +236,27 @@ fn patterns_and_cron_lines_must_parse() {
 }
 
 #[test]
+fn every_request_finds_a_rule_and_every_rule_a_request() {
+    let at = "/request_classification";
+    finds(
+        ROUTING,
+        "category: vision\n    com",
+        "category: chess\n    com",
+        &format!("{at}/1/category"),
+        "no task",
+    );
+    finds(ROUTING, "  - name: image\n", "  - name: vectors\n", &format!("{at}/1/name"), "twice");
+    finds(ROUTING, "    images_at_least: 1\n", "", &format!("{at}/1"), "only the last");
+    finds(
+        ROUTING,
+        "description: All the rest.",
+        "description: All the rest.\n    tools_at_least: 1",
+        &format!("{at}/13"),
+        "every request",
+    );
+}
+
+#[test]
 fn providers_must_resolve() {
     finds(
         PROVIDERS,

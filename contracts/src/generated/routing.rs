@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::UnknownName;
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0x7846cc8b8ee90502_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0xe580f26a136c9467_u64,
     "contracts/orchestration/model-routing.v1.yaml changed: run `make generate`"
 );
 
@@ -616,6 +616,44 @@ pub struct PremiumAlias {
     pub family: &'static str,
     /// The tier.
     pub tier: ModelTier,
+}
+
+/// What a request of some shape is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestRule {
+    /// Its name, as explanations show it.
+    pub name: &'static str,
+    /// What such a request looks like.
+    pub description: &'static str,
+    /// When it matches.
+    pub condition: RequestCondition,
+    /// The category.
+    pub category: TaskCategory,
+    /// The complexity.
+    pub complexity: u8,
+}
+
+/// When a rule matches a request: everything that is given must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestCondition {
+    /// Whether the embeddings endpoint was asked.
+    pub embedding: Option<bool>,
+    /// Whether the answer must follow a JSON schema.
+    pub json_schema: Option<bool>,
+    /// So many images are in it.
+    pub images_at_least: Option<u64>,
+    /// So many tools are offered.
+    pub tools_at_least: Option<u64>,
+    /// So many answers of tools are in it.
+    pub tool_results_at_least: Option<u64>,
+    /// It has no more messages.
+    pub messages_at_most: Option<u64>,
+    /// Such a share of its text stands in code fences, per mille.
+    pub code_per_mille_at_least: Option<u64>,
+    /// Its estimated input, in tokens.
+    pub input_tokens_at_least: Option<u64>,
+    /// Its estimated input, in tokens.
+    pub input_tokens_at_most: Option<u64>,
 }
 
 /// How a kind of source is asked, unless a resource says otherwise.
@@ -1294,6 +1332,248 @@ pub const PREMIUM_ALIASES: &[PremiumAlias] = &[
     PremiumAlias { category: TaskCategory::Research, family: "google", tier: ModelTier::Pro },
     PremiumAlias { category: TaskCategory::Planning, family: "anthropic", tier: ModelTier::Premium },
     PremiumAlias { category: TaskCategory::Reasoning, family: "openai", tier: ModelTier::Pro },
+];
+
+/// What a request is taken for when nobody says it: the first that matches; the last always does.
+pub const REQUEST_RULES: &[RequestRule] = &[
+    RequestRule {
+        name: "vectors",
+        description: "The embeddings endpoint was asked.",
+        condition: RequestCondition {
+            embedding: Some(true),
+            json_schema: None,
+            images_at_least: None,
+            tools_at_least: None,
+            tool_results_at_least: None,
+            messages_at_most: None,
+            code_per_mille_at_least: None,
+            input_tokens_at_least: None,
+            input_tokens_at_most: None,
+        },
+        category: TaskCategory::Embedding,
+        complexity: 1,
+    },
+    RequestRule {
+        name: "image",
+        description: "An image is to be read.",
+        condition: RequestCondition {
+            embedding: None,
+            json_schema: None,
+            images_at_least: Some(1),
+            tools_at_least: None,
+            tool_results_at_least: None,
+            messages_at_most: None,
+            code_per_mille_at_least: None,
+            input_tokens_at_least: None,
+            input_tokens_at_most: None,
+        },
+        category: TaskCategory::Vision,
+        complexity: 4,
+    },
+    RequestRule {
+        name: "code_with_tools",
+        description: "Tools are offered and code is on the table.",
+        condition: RequestCondition {
+            embedding: None,
+            json_schema: None,
+            images_at_least: None,
+            tools_at_least: Some(1),
+            tool_results_at_least: None,
+            messages_at_most: None,
+            code_per_mille_at_least: Some(50),
+            input_tokens_at_least: None,
+            input_tokens_at_most: None,
+        },
+        category: TaskCategory::Codegen,
+        complexity: 7,
+    },
+    RequestRule {
+        name: "tool_loop",
+        description: "Tools have answered several times.",
+        condition: RequestCondition {
+            embedding: None,
+            json_schema: None,
+            images_at_least: None,
+            tools_at_least: Some(1),
+            tool_results_at_least: Some(3),
+            messages_at_most: None,
+            code_per_mille_at_least: None,
+            input_tokens_at_least: None,
+            input_tokens_at_most: None,
+        },
+        category: TaskCategory::Planning,
+        complexity: 7,
+    },
+    RequestRule {
+        name: "tools",
+        description: "Tools are offered.",
+        condition: RequestCondition {
+            embedding: None,
+            json_schema: None,
+            images_at_least: None,
+            tools_at_least: Some(1),
+            tool_results_at_least: None,
+            messages_at_most: None,
+            code_per_mille_at_least: None,
+            input_tokens_at_least: None,
+            input_tokens_at_most: None,
+        },
+        category: TaskCategory::Planning,
+        complexity: 5,
+    },
+    RequestRule {
+        name: "long_extraction",
+        description: "A schema for the answer and a long text to fill it from.",
+        condition: RequestCondition {
+            embedding: None,
+            json_schema: Some(true),
+            images_at_least: None,
+            tools_at_least: None,
+            tool_results_at_least: None,
+            messages_at_most: None,
+            code_per_mille_at_least: None,
+            input_tokens_at_least: Some(8_000),
+            input_tokens_at_most: None,
+        },
+        category: TaskCategory::Parsing,
+        complexity: 4,
+    },
+    RequestRule {
+        name: "extraction",
+        description: "A schema for the answer.",
+        condition: RequestCondition {
+            embedding: None,
+            json_schema: Some(true),
+            images_at_least: None,
+            tools_at_least: None,
+            tool_results_at_least: None,
+            messages_at_most: None,
+            code_per_mille_at_least: None,
+            input_tokens_at_least: None,
+            input_tokens_at_most: None,
+        },
+        category: TaskCategory::Parsing,
+        complexity: 2,
+    },
+    RequestRule {
+        name: "much_code",
+        description: "Mostly code, and much of it.",
+        condition: RequestCondition {
+            embedding: None,
+            json_schema: None,
+            images_at_least: None,
+            tools_at_least: None,
+            tool_results_at_least: None,
+            messages_at_most: None,
+            code_per_mille_at_least: Some(500),
+            input_tokens_at_least: Some(6_000),
+            input_tokens_at_most: None,
+        },
+        category: TaskCategory::Review,
+        complexity: 6,
+    },
+    RequestRule {
+        name: "code",
+        description: "Code is a good part of it.",
+        condition: RequestCondition {
+            embedding: None,
+            json_schema: None,
+            images_at_least: None,
+            tools_at_least: None,
+            tool_results_at_least: None,
+            messages_at_most: None,
+            code_per_mille_at_least: Some(100),
+            input_tokens_at_least: None,
+            input_tokens_at_most: None,
+        },
+        category: TaskCategory::Codegen,
+        complexity: 5,
+    },
+    RequestRule {
+        name: "long_text",
+        description: "A long text at once.",
+        condition: RequestCondition {
+            embedding: None,
+            json_schema: None,
+            images_at_least: None,
+            tools_at_least: None,
+            tool_results_at_least: None,
+            messages_at_most: Some(3),
+            code_per_mille_at_least: None,
+            input_tokens_at_least: Some(12_000),
+            input_tokens_at_most: None,
+        },
+        category: TaskCategory::Summarisation,
+        complexity: 4,
+    },
+    RequestRule {
+        name: "long_conversation",
+        description: "A long talk.",
+        condition: RequestCondition {
+            embedding: None,
+            json_schema: None,
+            images_at_least: None,
+            tools_at_least: None,
+            tool_results_at_least: None,
+            messages_at_most: None,
+            code_per_mille_at_least: None,
+            input_tokens_at_least: Some(12_000),
+            input_tokens_at_most: None,
+        },
+        category: TaskCategory::Chat,
+        complexity: 6,
+    },
+    RequestRule {
+        name: "text",
+        description: "A text of a page or more at once.",
+        condition: RequestCondition {
+            embedding: None,
+            json_schema: None,
+            images_at_least: None,
+            tools_at_least: None,
+            tool_results_at_least: None,
+            messages_at_most: Some(3),
+            code_per_mille_at_least: None,
+            input_tokens_at_least: Some(1_500),
+            input_tokens_at_most: None,
+        },
+        category: TaskCategory::Writing,
+        complexity: 4,
+    },
+    RequestRule {
+        name: "short",
+        description: "A short question.",
+        condition: RequestCondition {
+            embedding: None,
+            json_schema: None,
+            images_at_least: None,
+            tools_at_least: None,
+            tool_results_at_least: None,
+            messages_at_most: Some(3),
+            code_per_mille_at_least: None,
+            input_tokens_at_least: None,
+            input_tokens_at_most: Some(200),
+        },
+        category: TaskCategory::Chat,
+        complexity: 3,
+    },
+    RequestRule {
+        name: "anything",
+        description: "All the rest.",
+        condition: RequestCondition {
+            embedding: None,
+            json_schema: None,
+            images_at_least: None,
+            tools_at_least: None,
+            tool_results_at_least: None,
+            messages_at_most: None,
+            code_per_mille_at_least: None,
+            input_tokens_at_least: None,
+            input_tokens_at_most: None,
+        },
+        category: TaskCategory::Chat,
+        complexity: 5,
+    },
 ];
 
 /// How a kind of source is asked, unless a resource says otherwise.

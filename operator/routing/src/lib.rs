@@ -4,8 +4,11 @@
 //! operator before it is programmed, and explains on the command line.
 
 pub mod asked;
+pub mod classify;
+pub mod compile;
 pub mod cost;
 pub mod decision;
+pub mod explain;
 mod facts;
 mod filter;
 mod judge;
@@ -18,14 +21,19 @@ pub mod request;
 mod router;
 pub mod score;
 pub mod snapshot;
+pub mod test_policy;
 mod walk;
 
 pub use asked::{Asked, Band};
+pub use classify::{Classified, Shape, classify};
+pub use compile::{CatalogInput, Record, compile};
 pub use cost::Cost;
 pub use decision::{Decision, Filter, Pick, Refusal};
+pub use explain::Explanation;
 pub use facts::ANSWER_TOKENS_WHEN_UNKNOWN;
 pub use names::{AUTO, NameKind, PREFIX, ServedName};
 pub use policy::Policy;
 pub use request::{Choice, Live, Needs, Offline, Request, Unavailable};
 pub use router::Router;
 pub use snapshot::{Deployment, PolicySnapshot, Snapshot, SnapshotError, Upstream};
+pub use test_policy::{TestFailure, run_tests};

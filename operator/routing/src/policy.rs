@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use vox_contracts::generated::routing::WEIGHTS;
-use vox_contracts::{ModelTier, ProviderType, StrengthTag, TaskCategory};
+use vox_contracts::{ModelTier, ProviderType, StrengthTag, TaskCategory, UsdPerMTok};
 
 use crate::cost::Cost;
 
@@ -32,6 +32,9 @@ pub struct Policy {
     /// Names that workloads may use as a model.
     #[serde(default)]
     pub aliases: Vec<Alias>,
+    /// What is known better than the catalogs know it; a later one wins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
     /// What must hold before a new generation serves.
     #[serde(default)]
     pub tests: Vec<PolicyTest>,
@@ -217,6 +220,41 @@ pub struct Alias {
     /// The cheapest that may.
     #[serde(default)]
     pub force_cost: bool,
+}
+
+/// What is known of some models better than their catalog knows it. What is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Override {
+    /// Deployments whose id matches this pattern (`*` stands for any run of characters).
+    pub models: String,
+    /// Input, USD per million tokens, for every prompt length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_usd_per_mtok: Option<UsdPerMTok>,
+    /// Output, USD per million tokens, for every prompt length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_usd_per_mtok: Option<UsdPerMTok>,
+    /// Input and output together, in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_length_tokens: Option<u64>,
+    /// The longest answer, in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u64>,
+    /// Its price class. Default, where a price is overridden: the contract's for that price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<ModelTier>,
+    /// All of its strengths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strengths: Option<Vec<StrengthTag>>,
+    /// Tool calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<bool>,
+    /// JSON that follows a given schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json_schema: Option<bool>,
+    /// Streamed answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streaming: Option<bool>,
 }
 
 /// What must hold before a new generation serves.

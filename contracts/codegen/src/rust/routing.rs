@@ -1,5 +1,6 @@
 //! `generated/routing.rs`.
 
+mod requests;
 mod types;
 
 use std::fmt::Write as _;
@@ -27,6 +28,7 @@ pub(crate) fn render(contract: &Routing, bytes: &[u8]) -> Result<String, Error> 
     out.push_str(&latency_bands(&contract.scoring.latency_bands));
     out.push_str(&inference(&contract.strength_inference));
     out.push_str(&families(contract));
+    out.push_str(&requests::rules(&contract.request_classification));
     out.push_str(&discovery(contract)?);
     Ok(out)
 }

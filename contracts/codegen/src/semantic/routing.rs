@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Findings;
 use crate::load::Contracts;
-use crate::model::{Condition, Routing, Throttle};
+use crate::model::{Condition, RequestCondition, Routing, Throttle};
 
 /// The document's name.
 pub(crate) const FILE: &str = "model-routing.v1.yaml";
@@ -16,6 +16,7 @@ pub(crate) fn check(contracts: &Contracts) -> Findings {
     categories(routing, &mut findings);
     figures(routing, &mut findings);
     inference(routing, &mut findings);
+    requests(routing, &mut findings);
     discovery(routing, &mut findings);
     findings
 }
@@ -169,6 +170,30 @@ fn inference(routing: &Routing, findings: &mut Findings) {
     }
     for (index, rule) in routing.families.iter().enumerate() {
         findings.regex(format_args!("/families/{index}/pattern"), &rule.pattern);
+    }
+}
+
+/// Every request must find a rule, and every rule must be reachable.
+fn requests(routing: &Routing, findings: &mut Findings) {
+    let rules = &routing.request_classification;
+    let categories = routing.task_categories.iter().map(|task| task.name.as_str()).collect();
+    findings.unique("/request_classification", "name", rules.iter().map(|rule| rule.name.as_str()));
+    let last = rules.len().saturating_sub(1);
+    for (index, rule) in rules.iter().enumerate() {
+        let at = format!("/request_classification/{index}");
+        findings.known(format_args!("{at}/category"), &rule.category, &categories, "task category");
+        let (low, high) = (routing.complexity.minimum, routing.complexity.maximum);
+        if !(low..=high).contains(&rule.complexity) {
+            let reason = format!("{} is not within {low} to {high}", rule.complexity);
+            findings.add(format_args!("{at}/complexity"), reason);
+        }
+        match (rule.condition == RequestCondition::default(), index == last) {
+            (true, false) => findings.add(&at, "only the last rule has no conditions"),
+            (false, true) => {
+                findings.add(&at, "the last rule has no conditions: every request must find a rule");
+            }
+            _ => {}
+        }
     }
 }
 

@@ -118,6 +118,44 @@ pub struct PremiumAlias {
     pub tier: ModelTier,
 }
 
+/// What a request of some shape is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestRule {
+    /// Its name, as explanations show it.
+    pub name: &'static str,
+    /// What such a request looks like.
+    pub description: &'static str,
+    /// When it matches.
+    pub condition: RequestCondition,
+    /// The category.
+    pub category: TaskCategory,
+    /// The complexity.
+    pub complexity: u8,
+}
+
+/// When a rule matches a request: everything that is given must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestCondition {
+    /// Whether the embeddings endpoint was asked.
+    pub embedding: Option<bool>,
+    /// Whether the answer must follow a JSON schema.
+    pub json_schema: Option<bool>,
+    /// So many images are in it.
+    pub images_at_least: Option<u64>,
+    /// So many tools are offered.
+    pub tools_at_least: Option<u64>,
+    /// So many answers of tools are in it.
+    pub tool_results_at_least: Option<u64>,
+    /// It has no more messages.
+    pub messages_at_most: Option<u64>,
+    /// Such a share of its text stands in code fences, per mille.
+    pub code_per_mille_at_least: Option<u64>,
+    /// Its estimated input, in tokens.
+    pub input_tokens_at_least: Option<u64>,
+    /// Its estimated input, in tokens.
+    pub input_tokens_at_most: Option<u64>,
+}
+
 /// How a kind of source is asked, unless a resource says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiscoveryDefaults {

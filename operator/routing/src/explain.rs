@@ -1,0 +1,273 @@
+//! Why a request goes where it goes: every candidate with its score's parts or what stopped it, and who set each figure.
+
+use serde::Serialize;
+use vox_contracts::{ModelTier, TaskCategory};
+
+use crate::asked::{Asked, Band};
+use crate::cost::Cost;
+use crate::decision::Filter;
+use crate::judge::Judged;
+use crate::plan::{Plan, route};
+use crate::policy::Weights;
+use crate::request::{Live, Request};
+use crate::router::{Asking, Router};
+use crate::score::{Part, merit, record};
+use crate::snapshot::{Deployment, Layer};
+use crate::walk::{Walk, attempts};
+
+/// A decision with all its reasons. Makes no call and spends nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The policy's name.
+    pub policy: String,
+    /// Its generation.
+    pub generation: i64,
+    /// What the request was taken for, and by which rules.
+    #[serde(flatten)]
+    pub asked: Asked,
+    /// Complexities that are ranked alike.
+    pub band: Band,
+    /// How many may be tried.
+    pub attempts: usize,
+    /// Whether a lower tier was taken because money runs short.
+    pub descended: bool,
+    /// The refusal, where nobody serves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refused>,
+    /// Who set the figures that decided.
+    pub figures: Vec<Figure>,
+    /// All deployments: those that may serve in the order in which they are tried, mixed with those that the request or the
+    /// moment stopped, then those that can never serve such a request.
+    pub candidates: Vec<Candidate>,
+}
+
+/// Why nobody serves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refused {
+    /// The code of its error page.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// A figure that decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Figure {
+    /// Its name in the policy.
+    pub name: &'static str,
+    /// As text.
+    pub value: String,
+    /// Who set it.
+    pub layer: Layer,
+}
+
+/// One deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// Its id.
+    pub deployment: String,
+    /// Its place among those that may serve, from 1; absent for those that may not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<usize>,
+    /// Whether it is among those that would be tried.
+    pub picked: bool,
+    /// Its tier.
+    pub tier: ModelTier,
+    /// 0 to 1,000,000.
+    pub score: u32,
+    /// What the score is made of.
+    pub parts: Vec<Part>,
+    /// The record that counted, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Proof>,
+    /// What the request costs there at worst; absent when a price is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worst_case_usd: Option<Cost>,
+    /// What stopped it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
+    /// Who set what is known of it, by field.
+    pub layers: std::collections::BTreeMap<String, Layer>,
+}
+
+/// A record of enough calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Proof {
+    /// Finished calls.
+    pub calls: u64,
+    /// Successes among them, per mille.
+    pub success_per_mille: u32,
+    /// Quality, per mille, where something judged it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality_per_mille: Option<u32>,
+    /// Median of the whole call.
+    pub p50_ms: u64,
+    /// Success times quality, per mille: what the score takes.
+    pub merit_per_mille: u32,
+}
+
+/// What stopped a candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stopped {
+    /// The filter's name.
+    pub filter: &'static str,
+    /// By how much, for people; without a full stop.
+    pub sentence: String,
+}
+
+impl Router {
+    /// Decides as [`Router::decide`] does, and says why; up to some milliseconds for some hundred candidates. A request that
+    /// cannot even be ranked (an unknown name, a spent budget) has a refusal and no candidates.
+    #[must_use]
+    pub fn explain(&self, request: &Request, live: &dyn Live, now_unix_ms: u64) -> Explanation {
+        let decision = self.decide(request, live, now_unix_ms);
+        let policy = &self.snapshot.policy;
+        let refusal = decision
+            .as_ref()
+            .err()
+            .map(|refusal| Refused { code: refusal.code(), message: refusal.to_string() });
+        let asked = Asked::of(request, None);
+        let empty = Explanation {
+            policy: policy.name.clone(),
+            generation: policy.generation,
+            asked,
+            band: Band::of(asked.complexity),
+            attempts: 0,
+            descended: decision.as_ref().is_ok_and(|decision| decision.descended),
+            refusal,
+            figures: Vec::new(),
+            candidates: Vec::new(),
+        };
+        let Ok(asking) = self.asking(request, live) else { return empty };
+        let walk = asking.walk(self, request, live, now_unix_ms);
+        let attempts = attempts(asking.ranking);
+        let mut place = 0;
+        let candidates = self
+            .judge(&asking, walk)
+            .iter()
+            .filter_map(|judged| self.candidate(&asking, &walk, judged, &mut place, attempts))
+            .collect();
+        Explanation {
+            asked: asking.asked,
+            band: Band::of(asking.asked.complexity),
+            attempts,
+            figures: figures(&policy.weights, &asking.ranking.plan, self, asking.asked.category),
+            candidates,
+            ..empty
+        }
+    }
+
+    /// How many could serve a request now; at most one attempt's worth of them is picked.
+    #[must_use]
+    pub fn candidates(&self, request: &Request, live: &dyn Live, now_unix_ms: u64) -> usize {
+        self.asking(request, live).map_or(0, |asking| {
+            let walk = asking.walk(self, request, live, now_unix_ms);
+            self.judge(&asking, walk).iter().filter(|judged| judged.verdict.is_ok()).count()
+        })
+    }
+
+    fn candidate(
+        &self,
+        asking: &Asking<'_>,
+        walk: &Walk<'_>,
+        judged: &Judged,
+        place: &mut usize,
+        attempts: usize,
+    ) -> Option<Candidate> {
+        let plan = &asking.ranking.plan;
+        let deployment = self.snapshot.deployments.get(judged.ranked.deployment as usize)?;
+        let stopped = judged.verdict.as_ref().err().map(Stopped::by);
+        let here = stopped.is_none().then(|| {
+            *place += 1;
+            *place
+        });
+        let parts = self.material().parts(plan, judged.ranked.deployment as usize)?;
+        let evidence = record(deployment, plan.category).map(|record| Proof {
+            calls: record.calls,
+            success_per_mille: record.success_per_mille,
+            quality_per_mille: record.quality_per_mille,
+            p50_ms: record.p50_ms,
+            merit_per_mille: merit(record),
+        });
+        Some(Candidate {
+            deployment: deployment.id.clone(),
+            place: here,
+            picked: here.is_some_and(|here| here <= attempts),
+            tier: deployment.entry.tier,
+            score: judged.ranked.score,
+            parts: parts.to_vec(),
+            worst_case_usd: walk.worst_case(&judged.ranked),
+            stopped,
+            layers: layers(deployment, evidence.is_some()),
+            evidence,
+        })
+    }
+}
+
+impl Stopped {
+    fn by(filter: &Filter) -> Self {
+        Self { filter: filter.name(), sentence: filter.to_string() }
+    }
+}
+
+/// Who set what is known of a deployment. Family, strengths and tier are told by rules of the contract unless a policy sets
+/// them; all else is as the catalog has it.
+fn layers(deployment: &Deployment, observed: bool) -> std::collections::BTreeMap<String, Layer> {
+    let own = if deployment.source.is_some() { Layer::Discovered } else { Layer::Bootstrap };
+    let of_entry = ["inputPrice", "outputPrice", "contextLengthTokens", "maxOutputTokens", "supports"];
+    let mut layers: std::collections::BTreeMap<String, Layer> =
+        of_entry.into_iter().map(|field| (field.to_owned(), own)).collect();
+    layers.extend(["family", "strengths", "tier"].map(|field| (field.to_owned(), Layer::Contract)));
+    if observed {
+        layers.insert("evidence".to_owned(), Layer::Observed);
+    }
+    layers.extend(deployment.layers.iter().map(|(field, layer)| (field.clone(), *layer)));
+    layers
+}
+
+fn figures(weights: &Weights, plan: &Plan, router: &Router, category: TaskCategory) -> Vec<Figure> {
+    let route = route(&router.snapshot.policy, category);
+    let set = |is_set: bool| if is_set { Layer::Policy } else { Layer::Contract };
+    let require = route.map(|route| &route.require);
+    let prefer = route.map(|route| &route.prefer);
+    let figure = |name, value: String, is_set| Figure { name, value, layer: set(is_set) };
+    let weighed = format!(
+        "efficiency {}, precision {}, latency {}, availability {}, balance {}, mobile {}",
+        weights.efficiency,
+        weights.precision,
+        weights.latency,
+        weights.availability,
+        weights.balance,
+        weights.mobile
+    );
+    let mut figures = vec![
+        figure("weights", weighed, *weights != Weights::default()),
+        figure("tierFloor", plan.tier_floor.to_string(), plan.floor_is_policys),
+        figure(
+            "minContextTokens",
+            plan.min_context_tokens.to_string(),
+            require.is_some_and(|require| require.min_context_tokens.is_some()),
+        ),
+        figure("tier", plan.tier.to_string(), prefer.is_some_and(|prefer| prefer.tier.is_some())),
+        figure("maxAttempts", plan.fall_back.max_attempts.to_string(), route.is_some()),
+    ];
+    if let Some(ceiling) = require.and_then(|require| require.tier_ceiling) {
+        figures.push(figure("tierCeiling", ceiling.to_string(), true));
+    }
+    if let Some(family) = &plan.family {
+        figures.push(figure("family", family.clone(), prefer.is_some_and(|prefer| prefer.family.is_some())));
+    }
+    if let Some(limit) = plan.max_latency_ms {
+        figures.push(figure("maxLatencyMs", limit.to_string(), true));
+    }
+    if plan.prefer_local {
+        figures.push(figure("local", "first".to_owned(), true));
+    }
+    figures
+}
