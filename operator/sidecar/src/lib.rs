@@ -18,7 +18,6 @@ pub mod live;
 pub mod metrics;
 pub mod problem;
 pub mod record;
-mod seam;
 pub mod serve;
 pub mod serving;
 pub mod spool;

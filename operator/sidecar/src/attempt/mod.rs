@@ -137,7 +137,9 @@ async fn one(
         Ok(head) => {
             attempt.record.status = head.response.status().as_u16();
             if asked.shape.stream {
-                stream::held(&call, asked, &mut attempt, head, deadline).await.map(Answered::Stream)
+                stream::held(&call, asked, &mut attempt, head, deadline)
+                    .await
+                    .map(|held| Answered::Stream(Box::new(held)))
             } else {
                 whole::read(&call, asked, &mut attempt, head, deadline).await.map(Answered::Whole)
             }
@@ -173,7 +175,7 @@ async fn one(
         Ok(Answered::Stream(held)) => {
             let mut response = Response::new(Body::empty());
             dress(&mut response, &call, &attempt, asked.dialect.stream_media_type());
-            *response.body_mut() = Body::relay(Relay::new(call, attempt, asked.dialect, held));
+            *response.body_mut() = Body::relay(Relay::new(call, attempt, *held));
             Ok(response)
         }
     }
@@ -181,7 +183,7 @@ async fn one(
 
 enum Answered {
     Whole(Bytes),
-    Stream(stream::Held),
+    Stream(Box<stream::Held>),
 }
 
 /// The headers of every good answer.

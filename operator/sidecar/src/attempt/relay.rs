@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming};
 use tokio::time::{Instant, Sleep};
-use vox_dialects::{Dialect, Ending, StreamTranslator};
+use vox_dialects::{Ending, StreamTranslator};
 
 use super::Try;
 use super::stream::Held;
@@ -47,7 +47,7 @@ enum Ended {
 
 impl Relay {
     /// The rest of this stream.
-    pub(super) fn new(call: Call, attempt: Try, _: Dialect, held: Held) -> Self {
+    pub(super) fn new(call: Call, attempt: Try, held: Held) -> Self {
         let Held { first, rest, translator, same, images } = held;
         let idle = call.app.settings.timeouts.idle;
         Self {

@@ -90,7 +90,7 @@ fn look<'a>(
     }
     let shape = shape::scan(dialect, body).map_err(|error| Problem::malformed(error.to_string()))?;
     call.record.stream = shape.stream;
-    let request = intake::request(dialect, &shape, headers)?;
+    let request = intake::request(dialect, &shape, headers, body)?;
     Ok((serving(app)?, shape, request))
 }
 

@@ -17,7 +17,6 @@ use crate::ids::now_ms;
 use crate::live::View;
 use crate::problem::Problem;
 use crate::record::Outcome;
-use crate::seam::Explains as _;
 use crate::serving::Served;
 use crate::trace::Span;
 
@@ -68,7 +67,7 @@ pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Resul
     call.ended(Outcome::Dry, 200);
     let shape =
         shape::scan(Dialect::OpenAiChat, &body).map_err(|error| Problem::malformed(error.to_string()))?;
-    let request = intake::request(Dialect::OpenAiChat, &shape, &head.headers)?;
+    let request = intake::request(Dialect::OpenAiChat, &shape, &head.headers, &body)?;
     let served = serving(app)?;
     let now = now_ms();
     let view = View::new(&served, now);

@@ -9,7 +9,6 @@ use super::{Body, json};
 use crate::app::App;
 use crate::problem::Problem;
 use crate::record::Record;
-use crate::seam::Explains as _;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -19,10 +19,13 @@ const IDLE: Duration = Duration::from_secs(50);
 /// More idle connections to one origin are not kept.
 const KEPT: usize = 64;
 
+/// A connection, and since when it has been idle.
+type Idle = (Sender, Instant);
+
 /// Idle connections of one worker.
 pub struct Pool {
     connector: Connector,
-    idle: RefCell<HashMap<Arc<Origin>, Vec<(Sender, Instant)>>>,
+    idle: RefCell<HashMap<Arc<Origin>, Vec<Idle>>>,
 }
 
 /// Why there is no answer.
