@@ -40,6 +40,7 @@ const PLAN: &[(&str, Allowed)] = &[
             tests: &[],
         },
     ),
+    ("vox-sidecar", Allowed { normal: &["vox-contracts", "vox-routing", "vox-dialects"], tests: &[] }),
     ("vox-cli", Allowed { normal: &["vox-contracts", "vox-codegen", "vox-crds"], tests: &[] }),
     ("vox-wire", Allowed { normal: &[], tests: &[] }),
     ("vox-e2e", Allowed { normal: &[], tests: &["vox-contracts", "vox-crds"] }),
@@ -238,8 +239,12 @@ fn retired_names_stay_retired() {
 
 #[test]
 fn the_environment_is_read_in_the_configuration_modules_only() {
-    let readers =
-        ["operator/controller/src/args.rs", "operator/cli/src/args.rs", "operator/cli/src/config.rs"];
+    let readers = [
+        "operator/controller/src/args.rs",
+        "operator/cli/src/args.rs",
+        "operator/cli/src/config.rs",
+        "operator/sidecar/src/config.rs",
+    ];
     let free = |path: &str| {
         readers.contains(&path)
             || path.starts_with("e2e/")

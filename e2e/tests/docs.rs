@@ -74,6 +74,8 @@ fn every_reason_of_a_condition_has_its_page() {
         .iter()
         .filter_map(|path| path.strip_prefix("docs/errors/")?.strip_suffix(".md"))
         .filter(|page| *page != "README")
+        // Codes that a client of the gateway is told are written in small letters; its own tests hold their pages.
+        .filter(|page| page.starts_with(char::is_uppercase))
         .map(str::to_owned)
         .collect();
     let missing: Vec<_> = reasons.difference(&pages).map(|name| format!("docs/errors/{name}.md")).collect();

@@ -1,0 +1,135 @@
+//! What all workers share.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use uuid::Uuid;
+use vox_routing::Request;
+
+use crate::config::Settings;
+use crate::live::{Recorded, Retries};
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+use crate::record::Record;
+use crate::serving::{Lasting, Served};
+use crate::spool::Records;
+
+/// So many decisions can be explained later.
+const REMEMBERED: usize = 1024;
+
+/// What all workers share.
+pub struct App {
+    /// The settings.
+    pub settings: Settings,
+    /// What serves now; nothing before the first snapshot.
+    pub serving: ArcSwapOption<Served>,
+    /// Why nothing serves.
+    pub trouble: ArcSwap<Trouble>,
+    /// Keys, failures and accounts.
+    pub lasting: Lasting,
+    /// What Prometheus scrapes.
+    pub metrics: Arc<Metrics>,
+    /// Where finished requests are written.
+    pub records: Arc<dyn Records>,
+    /// The bound on retries.
+    pub retries: Retries,
+    in_flight: AtomicUsize,
+    decisions: Mutex<VecDeque<Remembered>>,
+}
+
+/// Why nothing serves.
+#[derive(Debug, Clone)]
+pub enum Trouble {
+    /// There is nothing to decide from.
+    NoSnapshot(String),
+    /// Nobody knows which policy decides.
+    NoPolicy(String),
+}
+
+/// A decision that can be explained.
+#[derive(Clone)]
+pub struct Remembered {
+    /// Its id.
+    pub id: Uuid,
+    /// What it was decided from, as long as that is still held: snapshots are large.
+    pub served: Weak<Served>,
+    /// What was asked for.
+    pub request: Arc<Request>,
+    /// The live state that it found.
+    pub live: Arc<Recorded>,
+    /// When, in milliseconds since 1970 UTC.
+    pub at_ms: u64,
+    /// What came of it, once it has ended.
+    pub record: Arc<OnceLock<Record>>,
+}
+
+/// A request under way; dropped, it is one less.
+pub struct InFlight(Arc<App>);
+
+impl App {
+    /// Before any snapshot.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        lasting: Lasting,
+        metrics: Arc<Metrics>,
+        records: Arc<dyn Records>,
+    ) -> Self {
+        Self {
+            settings,
+            serving: ArcSwapOption::empty(),
+            trouble: ArcSwap::from_pointee(Trouble::NoSnapshot("none has come yet".to_owned())),
+            lasting,
+            metrics,
+            records,
+            retries: Retries::default(),
+            in_flight: AtomicUsize::new(0),
+            decisions: Mutex::default(),
+        }
+    }
+
+    /// Why nothing serves.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        match &**self.trouble.load() {
+            Trouble::NoSnapshot(why) => Problem::no_snapshot(why),
+            Trouble::NoPolicy(why) => Problem::no_policy(why.clone()),
+        }
+    }
+
+    /// A place for one more request, if there is one.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>) -> Option<InFlight> {
+        if self.in_flight.fetch_add(1, Relaxed) >= self.settings.max_in_flight {
+            self.in_flight.fetch_sub(1, Relaxed);
+            return None;
+        }
+        self.metrics.in_flight.inc();
+        Some(InFlight(Arc::clone(self)))
+    }
+
+    /// Keeps a decision for a while; the oldest goes.
+    pub fn remember(&self, decision: Remembered) {
+        let mut decisions = self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
+        if decisions.len() >= REMEMBERED {
+            decisions.pop_front();
+        }
+        decisions.push_back(decision);
+    }
+
+    /// A decision that is still kept.
+    #[must_use]
+    pub fn remembered(&self, id: Uuid) -> Option<Remembered> {
+        let decisions = self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
+        decisions.iter().rev().find(|decision| decision.id == id).cloned()
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+        self.0.metrics.in_flight.dec();
+    }
+}

@@ -1,0 +1,267 @@
+//! The attempts of one request: candidate after candidate, until one answers.
+
+mod failed;
+mod relay;
+mod send;
+mod stream;
+mod whole;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response};
+use vox_dialects::{Dialect, RequestShape};
+use vox_routing::Decision;
+use vox_routing::decision::Pick;
+
+use failed::{Failed, Verdict};
+pub use relay::Relay;
+
+use crate::call::{Call, millis};
+use crate::ids::now_ms;
+use crate::live::{Permit, Reservation};
+use crate::problem::Problem;
+use crate::record::{Attempt, Outcome};
+use crate::serve::Body;
+use crate::serving::{Served, Target};
+use crate::upstream::Pool;
+
+/// What the client asked for.
+pub struct Asked<'a> {
+    /// The client's dialect.
+    pub dialect: Dialect,
+    /// The request's headers.
+    pub headers: &'a HeaderMap,
+    /// The request's body.
+    pub body: &'a Bytes,
+    /// What was seen in it.
+    pub shape: &'a RequestShape<'a>,
+}
+
+/// One attempt under way.
+struct Try {
+    number: usize,
+    target: Arc<Served>,
+    place: usize,
+    started: Instant,
+    permit: Permit,
+    reservation: Option<Reservation>,
+    record: Attempt,
+}
+
+impl Try {
+    /// What is called.
+    fn target(&self) -> Option<&Target> {
+        self.target.targets.get(self.place)
+    }
+}
+
+/// Tries the candidates of a decision in their order.
+///
+/// # Errors
+/// The client's own mistake, or the last failure when none answered.
+pub async fn run(
+    pool: &Rc<Pool>,
+    mut call: Call,
+    served: &Arc<Served>,
+    asked: &Asked<'_>,
+    decision: &Decision,
+) -> Result<Response<Body>, (Call, Problem)> {
+    let deadline = Instant::now() + Duration::from_millis(decision.total_timeout_ms);
+    let mut failures: Vec<(String, Failed)> = Vec::new();
+    for pick in &decision.picks {
+        let now = now_ms();
+        if Instant::now() >= deadline {
+            break;
+        }
+        if !failures.is_empty() && !call.app.retries.allow(now) {
+            call.app.metrics.retries_withheld.inc();
+            break;
+        }
+        let Some(attempt) = begin(served, pick, &call, failures.len(), now) else { continue };
+        let id = attempt.record.deployment.clone();
+        match one(pool, call, asked, attempt, deadline).await {
+            Ok(response) => return Ok(response),
+            Err((returned, failed)) => {
+                call = returned;
+                let clients = failed.verdict == Verdict::Clients;
+                failures.push((id, failed));
+                if clients {
+                    break;
+                }
+            }
+        }
+    }
+    let problem = conclude(asked.dialect, served, decision, failures);
+    Err((call, problem))
+}
+
+/// The right to call this candidate, if it still can be called: since the decision others may have failed there.
+fn begin(served: &Arc<Served>, pick: &Pick, call: &Call, number: usize, now: u64) -> Option<Try> {
+    let target = served.targets.get(pick.deployment)?;
+    if target.place.unavailable(now).is_some() {
+        return None;
+    }
+    let permit = target.breaker.begin(now)?;
+    Some(Try {
+        number: number.saturating_add(1),
+        target: Arc::clone(served),
+        place: pick.deployment,
+        started: Instant::now(),
+        permit,
+        reservation: pick.worst_case.map(|worst_case| served.budget.reserve(worst_case)),
+        record: Attempt {
+            deployment: target.id.clone(),
+            upstream: target.place.name.clone(),
+            started_ms: millis(call.elapsed()),
+            ..Attempt::default()
+        },
+    })
+}
+
+/// One attempt to its answer, or to the first token of its stream.
+async fn one(
+    pool: &Rc<Pool>,
+    mut call: Call,
+    asked: &Asked<'_>,
+    mut attempt: Try,
+    deadline: Instant,
+) -> Result<Response<Body>, (Call, Failed)> {
+    let served = Arc::clone(&attempt.target);
+    let Some(target) = served.targets.get(attempt.place) else { return Err((call, Failed::no_url())) };
+    let timeouts = call.app.settings.timeouts;
+    let sent = send::send(pool, &timeouts, asked, target, call.span.child(), deadline).await;
+    let answered = match sent {
+        Ok(head) => {
+            attempt.record.status = head.response.status().as_u16();
+            if asked.shape.stream {
+                stream::held(&call, asked, &mut attempt, head, deadline)
+                    .await
+                    .map(|held| Answered::Stream(Box::new(held)))
+            } else {
+                whole::read(&call, asked, &mut attempt, head, deadline).await.map(Answered::Whole)
+            }
+        }
+        Err(failed) => Err(failed),
+    };
+    call.waited(attempt.started.elapsed());
+    match answered {
+        Err(failed) => {
+            tracing::info!(
+                decision = %call.id(), deployment = %target.id, class = failed.class, status = failed.status,
+                "an attempt failed"
+            );
+            attempt.record.class = failed.class;
+            attempt.record.status = failed.status;
+            attempt.record.duration_ms = millis(attempt.started.elapsed());
+            failed.tell(attempt.permit, now_ms());
+            call.attempted(attempt.record);
+            Err((call, failed))
+        }
+        Ok(Answered::Whole(body)) => {
+            let mut response = Response::new(Body::whole(body));
+            dress(&mut response, &call, &attempt, "application/json");
+            attempt.record.class = "ok";
+            attempt.record.duration_ms = millis(attempt.started.elapsed());
+            attempt.permit.succeeded(now_ms());
+            drop(attempt.reservation);
+            call.attempted(attempt.record);
+            call.ended(Outcome::Answered, 200);
+            call.first_byte();
+            Ok(response)
+        }
+        Ok(Answered::Stream(held)) => {
+            let mut response = Response::new(Body::empty());
+            dress(&mut response, &call, &attempt, asked.dialect.stream_media_type());
+            *response.body_mut() = Body::relay(Relay::new(call, attempt, *held));
+            Ok(response)
+        }
+    }
+}
+
+enum Answered {
+    Whole(Bytes),
+    Stream(Box<stream::Held>),
+}
+
+/// The headers of every good answer.
+fn dress(response: &mut Response<Body>, call: &Call, attempt: &Try, content_type: &'static str) {
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Ok(id) = HeaderValue::try_from(call.id().to_string()) {
+        headers.insert("x-vox-decision", id);
+    }
+    if let Some(target) = attempt.target() {
+        headers.insert("x-vox-model", target.header.clone());
+    }
+    headers.insert("x-vox-attempts", HeaderValue::from(attempt.number));
+    headers.insert("x-vox-policy", attempt.target.label.clone());
+}
+
+/// What the client is told when nobody answered.
+fn conclude(
+    dialect: Dialect,
+    served: &Served,
+    decision: &Decision,
+    mut failures: Vec<(String, Failed)>,
+) -> Problem {
+    let tried: Vec<String> = failures
+        .iter()
+        .map(|(id, failed)| match failed.status {
+            0 => format!("{id}: {}", failed.class),
+            status => format!("{id}: {} ({status})", failed.class),
+        })
+        .collect();
+    let all = |verdict: fn(Verdict) -> bool| failures.iter().all(|(_, failed)| verdict(failed.verdict));
+    let status = if failures.is_empty() {
+        503
+    } else if all(|verdict| matches!(verdict, Verdict::Limited)) {
+        429
+    } else if failures.iter().any(|(_, failed)| failed.class.ends_with("_timeout")) {
+        504
+    } else {
+        502
+    };
+    let now = now_ms();
+    let soonest = decision
+        .picks
+        .iter()
+        .filter_map(|pick| served.targets.get(pick.deployment))
+        .map(|target| target.breaker.available_at_ms().saturating_sub(now))
+        .min()
+        .filter(|wait| *wait > 0)
+        .map(Duration::from_millis);
+    match failures.pop() {
+        Some((_, failed)) if matches!(failed.verdict, Verdict::Clients | Verdict::Misfit) => {
+            own(dialect, failed, &tried)
+        }
+        Some((_, failed)) => {
+            let count = tried.len();
+            let said =
+                if failed.message.is_empty() { String::new() } else { format!("; last: {}", failed.message) };
+            let message = format!("all {count} attempts failed: {}{said}", tried.join("; "));
+            Problem::all_failed(status, message, soonest)
+        }
+        None => {
+            let message = "no candidate could be called any more when its turn came: try again in a moment";
+            Problem::all_failed(status, message.to_owned(), soonest.or(Some(Duration::from_secs(1))))
+        }
+    }
+}
+
+/// A mistake of the client's own, found by the last upstream: in that upstream's words.
+fn own(dialect: Dialect, failed: Failed, tried: &[String]) -> Problem {
+    let status = if (400..500).contains(&failed.status) { failed.status } else { 400 };
+    // An error body is passed on as it came where it is in the client's own dialect already.
+    let same = failed.body.filter(|body| {
+        let member: &[u8] = match dialect {
+            Dialect::AnthropicMessages => b"\"type\"",
+            _ => b"\"error\"",
+        };
+        body.windows(member.len()).any(|window| window == member)
+    });
+    let message = if failed.message.is_empty() { tried.join("; ") } else { failed.message };
+    Problem::of_upstream(status, message, same)
+}

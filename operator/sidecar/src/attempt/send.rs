@@ -1,0 +1,160 @@
+//! One request to one upstream: said in its dialect, sent with its key, answered with a head.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use vox_dialects::request::{Target as To, rewrite_model, translate};
+use vox_dialects::{Dialect, classify, retry_after};
+
+use super::Asked;
+use super::failed::{Failed, Verdict};
+use crate::config::Timeouts;
+use crate::ids::now_ms;
+use crate::serving::Target;
+use crate::trace::Span;
+use crate::upstream::{Kept, Pool};
+
+/// An upstream's good answer, as far as its head.
+pub(super) struct Head {
+    pub(super) response: Response<Incoming>,
+    pub(super) kept: Kept,
+    /// The dialect that it is in.
+    pub(super) dialect: Dialect,
+    /// Whether the client must not see the usage that was asked for in its place.
+    pub(super) withhold_usage: bool,
+}
+
+/// What of an upstream's error is read.
+const ERROR_BYTES: usize = 256 << 10;
+/// So long an error's body may take.
+const ERROR_TIME: Duration = Duration::from_secs(5);
+
+/// Sends the request there.
+pub(super) async fn send(
+    pool: &Rc<Pool>,
+    timeouts: &Timeouts,
+    asked: &Asked<'_>,
+    target: &Target,
+    span: Span,
+    deadline: Instant,
+) -> Result<Head, Failed> {
+    let place = &target.place;
+    let origin = place.origin.as_ref().ok_or_else(Failed::no_url)?;
+    let (dialect, body, withhold_usage) = said(asked, target)?;
+    let path = format!("{}{}", place.path, dialect.path(&target.model, asked.shape.stream));
+    let mut request = Request::post(path).body(Full::new(body)).map_err(|_| Failed::no_url())?;
+    let headers = request.headers_mut();
+    headers.insert(header::HOST, origin.authority.clone());
+    let generation = fill(headers, asked, dialect, span, target);
+    let left = deadline.saturating_duration_since(Instant::now());
+    // The head of an answer that is no stream comes when the answer is complete.
+    let patience = if asked.shape.stream { timeouts.header.min(left) } else { left };
+    let sending = pool.send(origin, request, timeouts.connect.min(left));
+    let sent = tokio::time::timeout(patience, sending).await;
+    let answer = sent.map_err(|_| Failed::late("header_timeout"))?;
+    let (response, kept) = answer.map_err(|error| Failed::sending(&error))?.into_parts();
+    if response.status().is_success() {
+        return Ok(Head { response, kept, dialect, withhold_usage });
+    }
+    let failed = refused(response, kept).await;
+    if failed.verdict == Verdict::Key
+        && let Some(generation) = generation
+    {
+        place.refuse_key(generation, now_ms());
+    }
+    Err(failed)
+}
+
+/// The body in the upstream's dialect: as it came but for the model's name where that is the client's own.
+fn said(asked: &Asked<'_>, target: &Target) -> Result<(Dialect, Bytes, bool), Failed> {
+    let place = &target.place;
+    let dialect = match (asked.dialect, place.dialect) {
+        (Dialect::OpenAiEmbeddings, Dialect::OpenAiChat) => Dialect::OpenAiEmbeddings,
+        (_, dialect) => dialect,
+    };
+    if dialect == asked.dialect {
+        let rewritten = rewrite_model(dialect, asked.body, asked.shape, &target.model, place.knows_usage);
+        return Ok((dialect, rewritten.body.into(), rewritten.withhold_usage));
+    }
+    let mut to = To::new(dialect, &target.model);
+    to.max_completion_tokens = place.openai;
+    if let Some(most) = target.max_output_tokens {
+        to.default_max_tokens = most;
+    }
+    let body = translate(asked.dialect, asked.body, &to).map_err(|error| Failed::translating(&error))?;
+    Ok((dialect, body.into(), false))
+}
+
+/// The headers; nothing of the client's travels on but the trace and Anthropic's own switches.
+fn fill(
+    headers: &mut HeaderMap,
+    asked: &Asked<'_>,
+    dialect: Dialect,
+    span: Span,
+    target: &Target,
+) -> Option<u64> {
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let accept = if asked.shape.stream { dialect.stream_media_type() } else { "application/json" };
+    headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+    let agent = concat!("vox-sidecar/", env!("CARGO_PKG_VERSION"));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+    if let Ok(parent) = HeaderValue::try_from(span.to_string()) {
+        headers.insert("traceparent", parent);
+    }
+    if let Some(state) = asked.headers.get("tracestate").filter(|_| span.parent != 0) {
+        headers.insert("tracestate", state.clone());
+    }
+    let generation = target.place.headers(headers);
+    if dialect == Dialect::AnthropicMessages && asked.dialect == dialect {
+        for name in ["anthropic-version", "anthropic-beta"] {
+            if let Some(value) = asked.headers.get(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
+    generation
+}
+
+/// Reads an answer that is an error.
+async fn refused(response: Response<Incoming>, kept: Kept) -> Failed {
+    let status = response.status().as_u16();
+    let now = i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX);
+    let wait = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let wait = wait.and_then(|value| retry_after(value, now));
+    let reading = read(response.into_body(), ERROR_BYTES);
+    let body = match tokio::time::timeout(ERROR_TIME, reading).await {
+        Ok(Ok(body)) => {
+            kept.give_back();
+            body
+        }
+        // The status says enough.
+        _ => Bytes::new(),
+    };
+    let failure = classify(status, wait, &body);
+    Failed::said(failure, Some(body))
+}
+
+/// A whole body.
+pub(super) async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Failed> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Failed::cut())?.into_data() else { continue };
+        if first.is_empty() && all.is_empty() {
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            all.extend_from_slice(&first);
+        }
+        if all.len().saturating_add(data.len()) > limit {
+            return Err(Failed::too_large());
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}

@@ -1,0 +1,167 @@
+//! One request from its head to its end, whichever way it ends: what is known of it becomes its record.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+use vox_routing::{Cost, Decision, Request};
+
+use crate::app::{App, InFlight, Remembered};
+use crate::ids;
+use crate::live::Recorded;
+use crate::problem::Problem;
+use crate::record::{Attempt, Outcome, Record};
+use crate::serving::Served;
+use crate::trace::Span;
+
+/// One request under way. Dropped, it is finished; where nobody has said how, the client went away.
+pub struct Call {
+    /// What all workers share.
+    pub app: Arc<App>,
+    /// Our span.
+    pub span: Span,
+    /// What will be written.
+    pub record: Record,
+    started: Instant,
+    /// How long the upstreams took until the first byte of the answer.
+    waited: Duration,
+    /// Whether what the gateway added has been measured.
+    measured: bool,
+    served: Option<Arc<Served>>,
+    slot: Option<Arc<OnceLock<Record>>>,
+    _in_flight: InFlight,
+}
+
+impl Call {
+    /// A request whose head has come.
+    #[must_use]
+    pub fn new(app: Arc<App>, in_flight: InFlight, span: Span, endpoint: &'static str) -> Self {
+        let decision = ids::uuid();
+        let record = Record {
+            kind: "call",
+            decision,
+            interaction: decision,
+            trace: format!("{:032x}", span.trace),
+            started_unix_ms: ids::now_ms(),
+            endpoint,
+            ..Record::default()
+        };
+        Self {
+            app,
+            span,
+            record,
+            started: Instant::now(),
+            waited: Duration::ZERO,
+            measured: false,
+            served: None,
+            slot: None,
+            _in_flight: in_flight,
+        }
+    }
+
+    /// The decision's id.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        self.record.decision
+    }
+
+    /// The request's body is here: from now on time is the gateway's or an upstream's.
+    pub fn begin(&mut self) {
+        self.started = Instant::now();
+    }
+
+    /// How long it has been under way.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// What was decided from, and what it found.
+    pub fn decided(
+        &mut self,
+        served: &Arc<Served>,
+        request: Request,
+        live: Recorded,
+        decision: Option<&Decision>,
+    ) {
+        self.record.policy = served.label.to_str().unwrap_or_default().to_owned();
+        self.record.snapshot = served.version;
+        if let Some(decision) = decision {
+            self.record.category = Some(decision.category.as_str());
+            self.record.complexity = decision.complexity;
+            let picks = decision.picks.iter().filter_map(|pick| served.targets.get(pick.deployment));
+            self.record.picks = picks.map(|target| target.id.clone()).collect();
+        }
+        let slot = Arc::new(OnceLock::new());
+        self.app.remember(Remembered {
+            id: self.record.decision,
+            served: Arc::downgrade(served),
+            request: Arc::new(request),
+            live: Arc::new(live),
+            at_ms: self.record.started_unix_ms,
+            record: Arc::clone(&slot),
+        });
+        self.slot = Some(slot);
+        self.served = Some(Arc::clone(served));
+    }
+
+    /// An upstream was waited for.
+    pub fn waited(&mut self, time: Duration) {
+        self.waited = self.waited.saturating_add(time);
+    }
+
+    /// The first byte of the answer goes out.
+    pub fn first_byte(&mut self) {
+        if !std::mem::replace(&mut self.measured, true) {
+            self.app.metrics.added(self.started.elapsed().saturating_sub(self.waited));
+        }
+    }
+
+    /// An attempt ended. Money is counted for each of them: an answer that broke was paid for too.
+    pub fn attempted(&mut self, attempt: Attempt) {
+        self.app.metrics.attempt(&attempt.upstream, attempt.class);
+        if let (Some(cost), Some(served)) = (attempt.cost_usd, &self.served) {
+            served.budget.spend(cost, ids::now_ms());
+            self.app.metrics.spent(served.budget.spent().pico_usd());
+        }
+        self.record.attempts.push(attempt);
+    }
+
+    /// How it ended.
+    pub fn ended(&mut self, outcome: Outcome, status: u16) {
+        self.record.outcome = outcome;
+        self.record.status = status;
+    }
+
+    /// It ended with an error.
+    pub fn failed(&mut self, problem: &Problem) {
+        self.record.code = Some(problem.code);
+        self.ended(problem.outcome, problem.status);
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let mut record = std::mem::take(&mut self.record);
+        record.duration_ms = millis(self.started.elapsed());
+        let mut costs =
+            record.attempts.iter().filter(|attempt| attempt.usage.is_some() || attempt.class == "ok");
+        record.cost_usd = costs.try_fold(Cost::ZERO, |sum, attempt| Some(sum.plus(attempt.cost_usd?)));
+        self.app.metrics.request(record.outcome.as_str());
+        if record.outcome != Outcome::Dry
+            && let Ok(line) = serde_json::to_vec(&record)
+        {
+            self.app.records.put(line);
+        }
+        if let Some(slot) = &self.slot {
+            // It ends once.
+            let _ = slot.set(record);
+        }
+    }
+}
+
+/// Whole milliseconds.
+#[must_use]
+pub fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,50 @@
+//! The gateway next to a workload: it decides from a snapshot in memory which model serves a request, calls it, falls
+//! back when that fails, and can say why. No Kubernetes and no database: what it knows comes from the operator's stream.
+//!
+//! Rooms: [`config`] (all settings), [`feed`] (snapshots), [`serving`] (what a snapshot becomes), [`keys`], [`live`]
+//! (failures, limits, money), [`serve`] (the endpoints), [`attempt`] (one candidate after another), [`upstream`]
+//! (connections), [`record`] and [`spool`] (what is written down), [`trace`], [`metrics`].
+//!
+//! Each worker is a thread with a runtime, a listener and connections of its own: a request never changes threads.
+
+pub mod app;
+pub mod attempt;
+pub mod call;
+pub mod config;
+pub mod feed;
+pub mod ids;
+pub mod keys;
+pub mod live;
+pub mod metrics;
+pub mod problem;
+pub mod record;
+pub mod serve;
+pub mod serving;
+pub mod spool;
+pub mod trace;
+pub mod upstream;
+mod workers;
+
+use std::process::ExitCode;
+
+use config::{Args, LogFormat};
+use tracing_subscriber::EnvFilter;
+pub use workers::{Running, StartError, start_workers};
+
+/// The whole program: serves until it is asked to stop.
+#[must_use]
+pub fn start(args: Args) -> ExitCode {
+    let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match args.log_format {
+        LogFormat::Json => lines.json().init(),
+        LogFormat::Text => lines.init(),
+    }
+    match start_workers(args.settings).and_then(Running::until_signalled) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

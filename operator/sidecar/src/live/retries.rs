@@ -1,0 +1,73 @@
+//! A bound on retries, so that an outage of everything is not answered with a multiple of the load.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// So many retries are always allowed in a window.
+const FLOOR: u64 = 10;
+/// Beyond that, so many for each hundred requests.
+const PERCENT: u64 = 20;
+const WINDOW_MS: u64 = 10_000;
+
+/// Requests and retries of the last seconds: of the window under way and of the one before it.
+#[derive(Debug, Default)]
+pub struct Retries {
+    window: AtomicU64,
+    /// High half: the window before; low half: this one.
+    requests: AtomicU64,
+    retries: AtomicU64,
+}
+
+impl Retries {
+    /// A request begins.
+    pub fn request(&self, now_ms: u64) {
+        self.turn(now_ms);
+        self.requests.fetch_add(1, Relaxed);
+    }
+
+    /// Whether one more retry is allowed; if so, it is counted.
+    #[must_use]
+    pub fn allow(&self, now_ms: u64) -> bool {
+        self.turn(now_ms);
+        let allowed = FLOOR.max(both(self.requests.load(Relaxed)).saturating_mul(PERCENT) / 100);
+        if both(self.retries.load(Relaxed)) >= allowed {
+            return false;
+        }
+        self.retries.fetch_add(1, Relaxed);
+        true
+    }
+
+    fn turn(&self, now_ms: u64) {
+        let now = now_ms / WINDOW_MS;
+        let window = self.window.load(Relaxed);
+        if window < now && self.window.compare_exchange(window, now, Relaxed, Relaxed).is_ok() {
+            let next = window.saturating_add(1) == now;
+            for counter in [&self.requests, &self.retries] {
+                let last = if next { counter.load(Relaxed) << 32 } else { 0 };
+                counter.store(last, Relaxed);
+            }
+        }
+    }
+}
+
+const fn both(halves: u64) -> u64 {
+    (halves >> 32) + (halves & 0xffff_ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_requests_may_retry_ten_times() {
+        let retries = Retries::default();
+        assert_eq!((0..100).filter(|_| retries.allow(0)).count(), 10);
+    }
+
+    #[test]
+    fn many_requests_may_retry_a_fifth_of_their_number() {
+        let retries = Retries::default();
+        (0..1000).for_each(|_| retries.request(WINDOW_MS));
+        assert_eq!((0..1000).filter(|_| retries.allow(WINDOW_MS)).count(), 200);
+        assert!(retries.allow(3 * WINDOW_MS), "what is long past does not count");
+    }
+}

@@ -1,0 +1,133 @@
+//! Requests that a model answers: chat completions, messages, embeddings.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde::Serialize;
+use vox_dialects::{Dialect, shape};
+
+use super::{Body, Worker, intake, json};
+use crate::app::App;
+use crate::attempt::{self, Asked};
+use crate::call::{Call, millis};
+use crate::ids::now_ms;
+use crate::live::View;
+use crate::problem::Problem;
+use crate::serving::Served;
+use crate::trace::Span;
+
+/// Answers, or says why not.
+pub(super) async fn answer(
+    worker: &Worker,
+    dialect: Dialect,
+    endpoint: &'static str,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let app = &worker.app;
+    let Some(in_flight) = app.enter() else {
+        app.metrics.request("refused");
+        return Problem::overloaded(app.settings.max_in_flight).response(dialect, None);
+    };
+    let (head, body) = request.into_parts();
+    let mut call = Call::new(Arc::clone(app), in_flight, Span::of_request(&head.headers), endpoint);
+    let body = match worker.body(&head.headers, body).await {
+        Ok(body) => body,
+        Err(problem) => return fail(call, problem, dialect),
+    };
+    call.begin();
+    match decided(worker, call, dialect, &head.headers, &body).await {
+        Ok(response) => response,
+        Err((call, problem)) => fail(call, problem, dialect),
+    }
+}
+
+async fn decided(
+    worker: &Worker,
+    mut call: Call,
+    dialect: Dialect,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Response<Body>, (Call, Problem)> {
+    let app = &worker.app;
+    let seen = match look(app, &mut call, dialect, headers, body) {
+        Ok(seen) => seen,
+        Err(problem) => return Err((call, problem)),
+    };
+    let (served, shape, request) = seen;
+    let now = now_ms();
+    app.retries.request(now);
+    let view = View::new(&served, now);
+    let begun = Instant::now();
+    let decision = served.router.decide(&request, &view, now);
+    let took = begun.elapsed();
+    app.metrics.decided(took);
+    call.record.decided_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let live = view.recorded();
+    call.decided(&served, request, live, decision.as_ref().ok());
+    match decision {
+        Err(refusal) => Err((call, Problem::refused(&refusal))),
+        Ok(decision) => {
+            let asked = Asked { dialect, headers, body, shape: &shape };
+            attempt::run(&worker.pool, call, &served, &asked, &decision).await
+        }
+    }
+}
+
+type Seen<'a> = (Arc<Served>, vox_dialects::RequestShape<'a>, vox_routing::Request);
+
+fn look<'a>(
+    app: &App,
+    call: &mut Call,
+    dialect: Dialect,
+    headers: &HeaderMap,
+    body: &'a Bytes,
+) -> Result<Seen<'a>, Problem> {
+    if let Some(interaction) = intake::interaction(headers)? {
+        call.record.interaction = interaction;
+    }
+    let shape = shape::scan(dialect, body).map_err(|error| Problem::malformed(error.to_string()))?;
+    call.record.stream = shape.stream;
+    let request = intake::request(dialect, &shape, headers, body)?;
+    Ok((serving(app)?, shape, request))
+}
+
+/// What serves now.
+pub(super) fn serving(app: &App) -> Result<Arc<Served>, Problem> {
+    app.serving.load_full().ok_or_else(|| app.problem())
+}
+
+fn fail(mut call: Call, problem: Problem, dialect: Dialect) -> Response<Body> {
+    call.failed(&problem);
+    call.first_byte();
+    let attempts = call.record.attempts.len();
+    let policy = HeaderValue::try_from(call.record.policy.as_str()).ok().filter(|policy| !policy.is_empty());
+    tracing::debug!(
+        decision = %call.id(), code = problem.code, status = problem.status, ms = millis(call.elapsed()), "no answer"
+    );
+    let mut response = problem.response(dialect, Some(call.id()));
+    response.headers_mut().insert("x-vox-attempts", HeaderValue::from(attempts));
+    if let Some(policy) = policy {
+        response.headers_mut().insert("x-vox-policy", policy);
+    }
+    response
+}
+
+#[derive(Serialize)]
+struct Counted {
+    input_tokens: u64,
+}
+
+/// Anthropic's count of tokens, estimated from the bytes as decisions do: no upstream is asked.
+pub(super) async fn count_tokens(
+    worker: &Worker,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Problem> {
+    let (head, body) = request.into_parts();
+    let body = worker.body(&head.headers, body).await?;
+    let shape = shape::scan(Dialect::AnthropicMessages, &body)
+        .map_err(|error| Problem::malformed(error.to_string()))?;
+    Ok(json(StatusCode::OK, &Counted { input_tokens: shape.input_tokens }))
+}

@@ -1,0 +1,156 @@
+//! From a client's request to what the router decides about: the shape of the body, and the headers that are ours.
+
+use http::HeaderMap;
+use memchr::memmem;
+use uuid::Uuid;
+use vox_contracts::TaskCategory;
+use vox_dialects::{Dialect, RequestShape};
+use vox_routing::classify::{Shape, classify};
+use vox_routing::{Choice, Cost, Needs, Request};
+
+use crate::problem::Problem;
+
+/// What the router decides about.
+///
+/// # Errors
+/// A hint is not what it should be, in the client's words.
+pub(super) fn request(
+    dialect: Dialect,
+    shape: &RequestShape<'_>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Request, Problem> {
+    let hints = Hints { shape, headers };
+    let choice = match shape.model.as_deref() {
+        None | Some(vox_routing::AUTO) => Choice::Auto,
+        Some(name) => Choice::Named(name.to_owned()),
+    };
+    let category = hints.parsed("x-vox-category", one_of)?;
+    let complexity = hints.parsed("x-vox-complexity", || "a whole number from 1 to 10".to_owned())?;
+    let classified = if category.is_none() { Some(classify(&seen(dialect, shape, body))) } else { None };
+    Ok(Request {
+        choice,
+        category: category.or(classified.map(|told| told.category)),
+        complexity: complexity.or(classified.map(|told| told.complexity)),
+        tool_hints: hints.parsed("x-vox-tool-hints", || "a whole number below 256".to_owned())?.unwrap_or(0),
+        research_hint: hints.parsed("x-vox-research", || "true or false".to_owned())?.unwrap_or(false),
+        family_hint: hints.text("x-vox-family")?.map(str::to_owned),
+        needs: Needs {
+            tools: shape.tools > 0,
+            vision: shape.images > 0,
+            json_schema: shape.json_schema,
+            streaming: shape.stream,
+            embedding: dialect == Dialect::OpenAiEmbeddings,
+        },
+        input_tokens: shape.input_tokens,
+        max_output_tokens: shape.output_limit,
+        images: u64::from(shape.images),
+        max_cost: hints.parsed::<Cost>("x-vox-max-usd", || "a decimal such as 0.10".to_owned())?,
+        force_cost: false,
+    })
+}
+
+/// What belongs together, in the client's words.
+///
+/// # Errors
+/// It is no UUID.
+pub(super) fn interaction(headers: &HeaderMap) -> Result<Option<Uuid>, Problem> {
+    let Some(value) = headers.get("x-vox-interaction") else { return Ok(None) };
+    let id = value.to_str().ok().and_then(|text| Uuid::try_parse(text).ok());
+    id.map(Some).ok_or_else(|| Problem::malformed("header x-vox-interaction is no UUID".to_owned()))
+}
+
+fn one_of() -> String {
+    format!("one of {}", TaskCategory::NAMES.join(", "))
+}
+
+/// Hints in headers, and in `metadata` where a client library can set no headers. A header wins.
+struct Hints<'a> {
+    shape: &'a RequestShape<'a>,
+    headers: &'a HeaderMap,
+}
+
+impl<'a> Hints<'a> {
+    /// In `metadata` a hint has the header's name without `x-`.
+    fn text(&self, header: &'static str) -> Result<Option<&'a str>, Problem> {
+        let Some(value) = self.headers.get(header) else {
+            return Ok(header.strip_prefix("x-").and_then(|member| self.shape.metadata(member)));
+        };
+        let text = value.to_str().map_err(|_| wrong(header, "plain text"))?;
+        Ok(Some(text.trim()))
+    }
+
+    fn parsed<T: std::str::FromStr>(
+        &self,
+        header: &'static str,
+        expected: impl Fn() -> String,
+    ) -> Result<Option<T>, Problem> {
+        let Some(text) = self.text(header)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| wrong(header, &expected()))
+    }
+}
+
+fn wrong(header: &str, expected: &str) -> Problem {
+    Problem::malformed(format!("header {header} (or its hint in `metadata`) is not {expected}"))
+}
+
+/// The shape as the contract's rules see it. What is quick to count is counted in the JSON text as it stands.
+fn seen(dialect: Dialect, shape: &RequestShape<'_>, body: &[u8]) -> Shape {
+    let messages = shape.messages_range.clone().and_then(|range| body.get(range)).unwrap_or_default();
+    let result: &[u8] = match dialect {
+        Dialect::AnthropicMessages => b"\"tool_result\"",
+        _ => b"\"tool\"",
+    };
+    let results = if shape.tools > 0 { memmem::find_iter(messages, result).count() } else { 0 };
+    Shape {
+        // Four bytes a token is how the tokens were estimated.
+        bytes: shape.input_tokens.saturating_mul(4),
+        code_bytes: if shape.code { fenced(messages) } else { 0 },
+        input_tokens: shape.input_tokens,
+        messages: count(shape.messages),
+        tools: count(shape.tools),
+        tool_results: count(results),
+        images: u64::from(shape.images),
+        json_schema: shape.json_schema,
+        embedding: dialect == Dialect::OpenAiEmbeddings,
+    }
+}
+
+/// Bytes between code fences.
+fn fenced(messages: &[u8]) -> u64 {
+    let mut fences = memmem::find_iter(messages, b"```");
+    let mut bytes = 0_usize;
+    while let (Some(open), Some(close)) = (fences.next(), fences.next()) {
+        bytes = bytes.saturating_add(close.saturating_sub(open));
+    }
+    count(bytes)
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use vox_dialects::shape::scan;
+
+    use super::*;
+
+    fn shape_of(body: &str) -> Shape {
+        seen(Dialect::OpenAiChat, &scan(Dialect::OpenAiChat, body.as_bytes()).unwrap(), body.as_bytes())
+    }
+
+    #[test]
+    fn code_between_fences_is_counted() {
+        let body = r#"{"messages":[{"role":"user","content":"see ```x = 1``` and ```"}]}"#;
+        assert_eq!(shape_of(body).code_bytes, 8);
+    }
+
+    #[test]
+    fn answers_of_tools_are_counted_where_tools_are_offered() {
+        let messages =
+            r#""messages":[{"role":"tool","content":"say \"tool\""},{"role": "tool","content":"x"}]"#;
+        assert_eq!(shape_of(&format!(r#"{{"tools":[{{}}],{messages}}}"#)).tool_results, 2);
+        assert_eq!(shape_of(&format!("{{{messages}}}")).tool_results, 0);
+    }
+}

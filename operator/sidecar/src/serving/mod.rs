@@ -1,0 +1,208 @@
+//! What workers decide and call from: one policy of one snapshot, with everything that a request needs worked out once.
+
+mod place;
+mod prices;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use http::HeaderValue;
+use vox_routing::request::Unavailable;
+
+use vox_routing::{Cost, PolicySnapshot, Router, Snapshot};
+
+pub use place::Place;
+pub use prices::Prices;
+
+use crate::keys::Keys;
+use crate::live::{Breaker, Budget};
+
+/// One policy that serves.
+#[derive(Debug)]
+pub struct Served {
+    /// Decides.
+    pub router: Router,
+    /// The policy's name.
+    pub policy: String,
+    /// `name/generation`, as answers carry it.
+    pub label: HeaderValue,
+    /// The snapshot's version.
+    pub version: u64,
+    /// What a decision can pick, in the order of the policy's deployments.
+    pub targets: Vec<Target>,
+    /// The day's account.
+    pub budget: Arc<Budget>,
+    per_day: Option<Cost>,
+}
+
+/// One deployment.
+#[derive(Debug)]
+pub struct Target {
+    /// `<upstream>/<model id>`.
+    pub id: String,
+    /// The same as a header.
+    pub header: HeaderValue,
+    /// The model's name at its upstream.
+    pub model: String,
+    /// The longest answer that it can give, where that is known.
+    pub max_output_tokens: Option<u64>,
+    /// Its upstream.
+    pub place: Arc<Place>,
+    /// Its prices.
+    pub prices: Prices,
+    /// Its failures.
+    pub breaker: Arc<Breaker>,
+}
+
+/// Why a snapshot has no policy for this sidecar.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoPolicy {
+    /// The policy that was named is not there.
+    #[error("policy {name:?} is not in namespace {namespace:?}, which has {}", list(.has))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// Where it was looked for.
+        namespace: String,
+        /// What is there.
+        has: Vec<String>,
+    },
+    /// None was named, and not exactly one is the default.
+    #[error(
+        "namespace {namespace:?} has {count} default policies: name one of {} with --policy, or make one the default",
+        list(.has)
+    )]
+    Ambiguous {
+        /// Where.
+        namespace: String,
+        /// How many are the default.
+        count: usize,
+        /// What is there.
+        has: Vec<String>,
+    },
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// What outlives snapshots: keys, failures and accounts, by name.
+#[derive(Debug)]
+pub struct Lasting {
+    keys: Keys,
+    breakers: Mutex<HashMap<(String, String), Weak<Breaker>>>,
+    budgets: Mutex<HashMap<String, Arc<Budget>>>,
+}
+
+impl Lasting {
+    /// With these keys.
+    #[must_use]
+    pub fn new(keys: Keys) -> Self {
+        Self { keys, breakers: Mutex::default(), budgets: Mutex::default() }
+    }
+
+    /// The keys.
+    #[must_use]
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// A deployment that moves to another URL begins anew.
+    fn breaker(&self, deployment: &str, url: &str) -> Arc<Breaker> {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = breakers.entry((deployment.to_owned(), url.to_owned())).or_default();
+        slot.upgrade().unwrap_or_else(|| {
+            let breaker = Arc::new(Breaker::default());
+            *slot = Arc::downgrade(&breaker);
+            breaker
+        })
+    }
+
+    fn budget(&self, policy: &str) -> Arc<Budget> {
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(budgets.entry(policy.to_owned()).or_default())
+    }
+
+    fn forget_the_gone(&self) {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers.retain(|_, breaker| breaker.strong_count() > 0);
+    }
+}
+
+impl Served {
+    /// The policy of this sidecar: the one that is named, else the namespace's only default.
+    ///
+    /// # Errors
+    /// [`NoPolicy`], which names those that are there.
+    pub fn of_snapshot(snapshot: Snapshot, name: Option<&str>, lasting: &Lasting) -> Result<Self, NoPolicy> {
+        let Snapshot { namespace, version, policies, .. } = snapshot;
+        let names: Vec<String> = policies.iter().map(|policy| policy.policy.name.clone()).collect();
+        let policy = if let Some(name) = name {
+            let mut policies = policies.into_iter();
+            policies.find(|policy| policy.policy.name == name).ok_or_else(|| NoPolicy::Unknown {
+                name: name.to_owned(),
+                namespace,
+                has: names,
+            })?
+        } else {
+            let mut defaults: Vec<_> = policies.into_iter().filter(|policy| policy.policy.default).collect();
+            match (defaults.len(), defaults.pop()) {
+                (1, Some(policy)) => policy,
+                (count, _) => return Err(NoPolicy::Ambiguous { namespace, count, has: names }),
+            }
+        };
+        let served = Self::new(policy, version, lasting);
+        lasting.forget_the_gone();
+        Ok(served)
+    }
+
+    fn new(policy: PolicySnapshot, version: u64, lasting: &Lasting) -> Self {
+        let places: HashMap<&str, Arc<Place>> = policy
+            .upstreams
+            .iter()
+            .map(|upstream| (upstream.name.as_str(), Arc::new(Place::new(upstream, lasting.keys()))))
+            .collect();
+        let targets = policy.deployments.iter().map(|deployment| {
+            let place = places.get(deployment.upstream.as_str()).map(Arc::clone);
+            let place = place.unwrap_or_else(|| Arc::new(Place::missing(&deployment.upstream)));
+            Target {
+                header: header(&deployment.id),
+                model: deployment.entry.model_id.clone(),
+                max_output_tokens: deployment.entry.max_output_tokens,
+                prices: Prices::new(&deployment.entry.pricing),
+                breaker: lasting.breaker(&deployment.id, &place.url),
+                id: deployment.id.clone(),
+                place,
+            }
+        });
+        Self {
+            targets: targets.collect(),
+            policy: policy.policy.name.clone(),
+            label: header(&format!("{}/{}", policy.policy.name, policy.policy.generation)),
+            version,
+            budget: lasting.budget(&policy.policy.name),
+            per_day: policy.policy.budget.per_day,
+            router: Router::new(policy),
+        }
+    }
+
+    /// Why this deployment cannot be called now.
+    #[must_use]
+    pub fn unavailable(&self, deployment: usize, now_ms: u64) -> Option<Unavailable> {
+        let target = self.targets.get(deployment)?;
+        target.place.unavailable(now_ms).or_else(|| target.breaker.unavailable(now_ms))
+    }
+
+    /// What may still be spent today; nothing where no day's budget is set.
+    #[must_use]
+    pub fn day_budget_left(&self, now_ms: u64) -> Option<Cost> {
+        self.per_day.map(|per_day| self.budget.left(per_day, now_ms))
+    }
+}
+
+/// An id as a header's value; letters that cannot stand in one become question marks.
+fn header(text: &str) -> HeaderValue {
+    let visible = |letter: char| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' };
+    let text: String = text.chars().map(visible).collect();
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("?"))
+}

@@ -1,0 +1,162 @@
+//! Connections that wait for the next request, by origin. Each worker has its own pool, so that no request waits for
+//! another thread.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+use super::{ConnectError, Connector, Origin, Sender};
+
+/// Idle connections are closed after this time: many servers and balancers close theirs after 60 s.
+const IDLE: Duration = Duration::from_secs(50);
+/// More idle connections to one origin are not kept.
+const KEPT: usize = 64;
+
+/// A connection, and since when it has been idle.
+type Idle = (Sender, Instant);
+
+/// Idle connections of one worker.
+pub struct Pool {
+    connector: Connector,
+    idle: RefCell<HashMap<Arc<Origin>, Vec<Idle>>>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// No connection in time.
+    #[error("failed to connect to {host} in time")]
+    ConnectTimeout {
+        /// To whom.
+        host: String,
+    },
+    /// The connection ended before the head of the answer.
+    #[error("failed to get an answer from {host}: {source}")]
+    NoAnswer {
+        /// From whom.
+        host: String,
+        /// Why.
+        source: hyper::Error,
+    },
+}
+
+/// An answer, and the connection that it comes on.
+pub struct Answer {
+    /// Head and body.
+    pub response: Response<Incoming>,
+    connection: Sender,
+    origin: Arc<Origin>,
+    pool: Rc<Pool>,
+}
+
+impl Answer {
+    /// Divides it into the response and what keeps its connection.
+    #[must_use]
+    pub fn into_parts(self) -> (Response<Incoming>, Kept) {
+        let Self { response, connection, origin, pool } = self;
+        (response, Kept { connection, origin, pool })
+    }
+}
+
+/// The connection of an answer. Dropped, it is closed, which ends what the upstream still computes.
+pub struct Kept {
+    connection: Sender,
+    origin: Arc<Origin>,
+    pool: Rc<Pool>,
+}
+
+impl Kept {
+    /// The answer has been read to its end: the connection can serve again.
+    pub fn give_back(self) {
+        if self.connection.is_closed() {
+            return;
+        }
+        let mut idle = self.pool.idle.borrow_mut();
+        let of_origin = idle.entry(self.origin).or_default();
+        if of_origin.len() < KEPT {
+            of_origin.push((self.connection, Instant::now()));
+        }
+    }
+}
+
+impl Pool {
+    /// Without any connection yet.
+    #[must_use]
+    pub fn new(connector: Connector) -> Self {
+        Self { connector, idle: RefCell::default() }
+    }
+
+    /// Sends a request and waits for the head of the answer. The caller bounds the time of the whole; `connect` bounds
+    /// the time of a new connection.
+    ///
+    /// # Errors
+    /// [`SendError`]; a request that an idle connection never took is sent again on a new one.
+    pub async fn send(
+        self: &Rc<Self>,
+        origin: &Arc<Origin>,
+        mut request: Request<Full<Bytes>>,
+        connect: Duration,
+    ) -> Result<Answer, SendError> {
+        while let Some(mut connection) = self.take(origin) {
+            if connection.ready().await.is_err() {
+                continue;
+            }
+            match connection.try_send_request(request).await {
+                Ok(response) => return Ok(self.answer(response, connection, origin)),
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(no_answer(origin, failed.into_error())),
+                },
+            }
+        }
+        let connected = tokio::time::timeout(connect, self.connector.connect(origin)).await;
+        let late = |_| SendError::ConnectTimeout { host: origin.host.clone() };
+        let mut connection = connected.map_err(late)??;
+        let response = connection.send_request(request).await.map_err(|source| no_answer(origin, source))?;
+        Ok(self.answer(response, connection, origin))
+    }
+
+    /// Closes what has been idle for too long.
+    pub fn sweep(&self) {
+        let mut idle = self.idle.borrow_mut();
+        for connections in idle.values_mut() {
+            connections.retain(|(connection, since)| !connection.is_closed() && since.elapsed() < IDLE);
+        }
+        idle.retain(|_, connections| !connections.is_empty());
+    }
+
+    /// The connection that was used last: it is the least likely to have been closed.
+    fn take(&self, origin: &Arc<Origin>) -> Option<Sender> {
+        let mut idle = self.idle.borrow_mut();
+        let connections = idle.get_mut(origin)?;
+        while let Some((connection, since)) = connections.pop() {
+            if !connection.is_closed() && since.elapsed() < IDLE {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn answer(
+        self: &Rc<Self>,
+        response: Response<Incoming>,
+        connection: Sender,
+        origin: &Arc<Origin>,
+    ) -> Answer {
+        Answer { response, connection, origin: Arc::clone(origin), pool: Rc::clone(self) }
+    }
+}
+
+fn no_answer(origin: &Origin, source: hyper::Error) -> SendError {
+    SendError::NoAnswer { host: origin.host.clone(), source }
+}

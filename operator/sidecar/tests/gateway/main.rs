@@ -1,0 +1,11 @@
+//! The sidecar as a workload sees it: real HTTP on loopback, and upstreams that fail in every way.
+
+// Clippy knows tests by their attribute and does not know their helpers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod clients;
+mod fake;
+mod faults;
+mod house;
+mod snapshots;
+mod streams;
