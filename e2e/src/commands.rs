@@ -31,7 +31,7 @@ pub fn run(args: Args) -> Result<()> {
             Ok(())
         }
         (Command::Load { .. }, Some(file)) => bail!(
-            "cannot load images into the cluster of {}: push them to a registry that it pulls from, and set VOX_OPERATOR_IMAGE and VOX_WIRE_IMAGE to their names",
+            "cannot load images into the cluster of {}: push them to a registry that it pulls from, and set VOX_OPERATOR_IMAGE, VOX_SIDECAR_IMAGE and VOX_WIRE_IMAGE to their names",
             file.display()
         ),
         (command, _) => locked(&paths, command),

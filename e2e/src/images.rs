@@ -21,8 +21,9 @@ struct Program {
     variable: &'static str,
 }
 
-const PROGRAMS: [Program; 2] = [
+const PROGRAMS: [Program; 3] = [
     Program { package: "vox-controller", name: "vox-operator", variable: "VOX_OPERATOR_IMAGE" },
+    Program { package: "vox-sidecar", name: "vox-sidecar", variable: "VOX_SIDECAR_IMAGE" },
     Program { package: "vox-wire", name: "vox-wire", variable: "VOX_WIRE_IMAGE" },
 ];
 const POSTGRES_VARIABLE: &str = "VOX_POSTGRES_IMAGE";
@@ -56,7 +57,7 @@ pub fn compile(paths: &Paths) -> Result<PathBuf> {
     let triple = host_triple()?;
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths.cache.join("target"), PathBuf::from);
-    say(format!("compiling {} (minutes the first time)", PROGRAMS.map(|program| program.name).join(" and ")));
+    say(format!("compiling {} (minutes the first time)", PROGRAMS.map(|program| program.name).join(", ")));
     let build =
         Cmd::new("cargo").args(["build", "--release", "--locked", "--target", &triple]).folder(&paths.repo);
     let build = PROGRAMS
