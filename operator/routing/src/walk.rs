@@ -147,6 +147,10 @@ impl Walk<'_> {
     fn insert(&self, picks: &mut Vec<Pick>, ranked: &Ranked, worst_case: Option<Cost>, at_most: usize) {
         let pick = Pick { deployment: ranked.deployment as usize, score: ranked.score, worst_case };
         let cost = |pick: &Pick| (pick.worst_case.is_none(), pick.worst_case);
+        // Most candidates are dearer than those kept already.
+        if picks.len() >= at_most && picks.last().is_none_or(|last| cost(last) <= cost(&pick)) {
+            return;
+        }
         let place = if self.force_cost {
             picks.partition_point(|other| cost(other) <= cost(&pick))
         } else {

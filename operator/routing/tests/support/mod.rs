@@ -1,5 +1,9 @@
 //! Made-up models, so that a test says only what it is about.
-#![allow(dead_code, reason = "each test file takes what it needs")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file takes what it needs, and fails where it cannot"
+)]
 
 use std::collections::BTreeMap;
 
