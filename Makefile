@@ -19,6 +19,7 @@ generate: ## Write what is made from the contracts, the kinds and the programs' 
 	$(RUN) vox-codegen
 	$(RUN) vox-crds --bin vox-crdgen
 	page=$$($(RUN) vox-controller -- reference) && printf '%s\n' "$$page" > docs/reference/operator.md
+	page=$$($(RUN) vox-sidecar -- reference) && printf '%s\n' "$$page" > docs/reference/sidecar.md
 	page=$$($(RUN) vox-cli -- reference) && printf '%s\n' "$$page" > docs/reference/cli.md
 
 lint: ## Check formatting, clippy, generated files, contracts, scripts and charts; changes nothing
@@ -27,6 +28,7 @@ lint: ## Check formatting, clippy, generated files, contracts, scripts and chart
 	$(RUN) vox-codegen -- --check
 	$(RUN) vox-crds --bin vox-crdgen -- --check
 	$(RUN) vox-controller -- reference | diff docs/reference/operator.md - || { echo 'run `make generate`' >&2; exit 1; }
+	$(RUN) vox-sidecar -- reference | diff docs/reference/sidecar.md - || { echo 'run `make generate`' >&2; exit 1; }
 	$(RUN) vox-cli -- reference --check docs/reference/cli.md
 	$(RUN) vox-cli -- ci contracts
 	e2e/lint

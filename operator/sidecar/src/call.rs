@@ -120,7 +120,7 @@ impl Call {
     /// An attempt ended. Money is counted for each of them: an answer that broke was paid for too.
     pub fn attempted(&mut self, attempt: Attempt) {
         self.app.metrics.attempt(&attempt.upstream, attempt.class);
-        if let (Some(cost), Some(served)) = (attempt.cost_usd, &self.served) {
+        if let (Some(cost), Some(served)) = (attempt.cost_usd.or(attempt.assumed_usd), &self.served) {
             served.budget.spend(cost, ids::now_ms());
             self.app.metrics.spent(served.budget.spent().pico_usd());
         }

@@ -6,11 +6,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, ValueEnum};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// The Vox sidecar: an OpenAI- and Anthropic-compatible gateway next to a workload.
 #[derive(Debug, Parser)]
-#[command(name = "vox-sidecar", version)]
+#[command(name = "vox-sidecar", version, args_conflicts_with_subcommands = true)]
 pub struct Args {
     /// Which messages to log: a level (`info`), or levels by module (`info,vox_sidecar=debug`).
     #[arg(long, env = "VOX_LOG", default_value = "info")]
@@ -21,6 +21,17 @@ pub struct Args {
     /// Everything else.
     #[command(flatten)]
     pub settings: Settings,
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum Command {
+    /// Print the reference page of all settings.
+    #[command(hide = true)]
+    Reference,
 }
 
 /// How to write log lines.

@@ -18,6 +18,7 @@ pub mod live;
 pub mod metrics;
 pub mod problem;
 pub mod record;
+mod reference;
 pub mod serve;
 pub mod serving;
 pub mod spool;
@@ -34,6 +35,9 @@ pub use workers::{Running, StartError, start_workers};
 /// The whole program: serves until it is asked to stop.
 #[must_use]
 pub fn start(args: Args) -> ExitCode {
+    if args.command.is_some() {
+        return reference::print();
+    }
     let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match args.log_format {

@@ -116,6 +116,10 @@ pub struct Attempt {
     /// What it cost; absent when tokens or prices are unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<Cost>,
+    /// What the day's budget is charged in its place where an answer came and nobody counted it: the worst case, so
+    /// that a budget cannot leak.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assumed_usd: Option<Cost>,
 }
 
 /// Tokens of one attempt; absent is unknown.

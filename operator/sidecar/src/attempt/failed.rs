@@ -100,18 +100,21 @@ impl Failed {
     #[must_use]
     pub(super) fn said(failure: Failure, body: Option<Bytes>) -> Self {
         let class = failure.class;
+        // Money and models that are gone do not come back in a second.
+        let patience = (class == ErrorClass::Quota).then_some(Duration::from_secs(60));
         let verdict = match class {
             ErrorClass::BadRequest => Verdict::Clients,
             ErrorClass::ContextTooLong | ErrorClass::ContentFiltered => Verdict::Misfit,
             ErrorClass::Unauthorised | ErrorClass::Forbidden => Verdict::Key,
             ErrorClass::RateLimited | ErrorClass::Quota => Verdict::Limited,
             ErrorClass::Overloaded if failure.retry_after.is_some() => Verdict::Full,
+            ErrorClass::NotFound => Verdict::Broken,
             class if class.counts_against_provider() => Verdict::Broken,
             _ => Verdict::Neutral,
         };
         Self {
             status: failure.status.unwrap_or(0),
-            retry_after: failure.retry_after,
+            retry_after: failure.retry_after.or(patience),
             body,
             ..Self::new(verdict, class.as_str(), failure.message)
         }

@@ -48,6 +48,7 @@ struct Try {
     started: Instant,
     permit: Permit,
     reservation: Option<Reservation>,
+    worst_case: Option<vox_routing::Cost>,
     record: Attempt,
 }
 
@@ -111,6 +112,7 @@ fn begin(served: &Arc<Served>, pick: &Pick, call: &Call, number: usize, now: u64
         place: pick.deployment,
         started: Instant::now(),
         permit,
+        worst_case: pick.worst_case,
         reservation: pick.worst_case.map(|worst_case| served.budget.reserve(worst_case)),
         record: Attempt {
             deployment: target.id.clone(),

@@ -60,11 +60,13 @@ pub(super) async fn send(
     if response.status().is_success() {
         return Ok(Head { response, kept, dialect, withhold_usage });
     }
-    let failed = refused(response, kept).await;
-    if failed.verdict == Verdict::Key
-        && let Some(generation) = generation
-    {
-        place.refuse_key(generation, now_ms());
+    let mut failed = refused(response, kept).await;
+    if failed.verdict == Verdict::Key {
+        match generation {
+            Some(generation) => place.refuse_key(generation, now_ms()),
+            // It wants a key and the snapshot names none: that does not mend itself.
+            None => failed.verdict = Verdict::Broken,
+        }
     }
     Err(failed)
 }

@@ -52,6 +52,7 @@ fn note(attempt: &mut Try, asked: &Asked<'_>, facts: &AnswerFacts) {
 /// What it used and cost.
 pub(super) fn spent(attempt: &mut Try, usage: &Usage, images: u64) {
     if usage.is_empty() {
+        attempt.record.assumed_usd = attempt.worst_case;
         return;
     }
     let tokens = tokens(usage);

@@ -9,3 +9,4 @@ mod faults;
 mod house;
 mod snapshots;
 mod streams;
+mod tls;
