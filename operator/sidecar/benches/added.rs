@@ -38,9 +38,8 @@ fn main() {
 }
 
 fn alone<F: Future<Output = ()>>(work: F) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all();
-    let mut runtime = runtime;
-    runtime.build_local(tokio::runtime::LocalOptions::default()).unwrap().block_on(work);
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build_local(tokio::runtime::LocalOptions::default()).unwrap().block_on(work);
 }
 
 /// The upstream, or a bare proxy before it: a connection there for each connection here.

@@ -243,7 +243,7 @@ fn conclude(
             let count = tried.len();
             let said =
                 if failed.message.is_empty() { String::new() } else { format!("; last: {}", failed.message) };
-            let message = format!("all {count} attempts failed: {}{said}", tried.join("; "));
+            let message = format!("each attempt failed ({count}): {}{said}", tried.join("; "));
             Problem::all_failed(status, message, soonest)
         }
         None => {
