@@ -16,6 +16,9 @@ pub use status::{PickStatus, RoutingPolicyStatus, SnapshotStatus};
 /// Decimal USD: up to twelve places, because a token may cost a millionth of a cent.
 const USD: &str = r"^[0-9]{1,7}([.][0-9]{1,12})?$";
 
+/// Names of models and providers, and patterns of them: visible ASCII.
+const NAME: &str = r"^[!-~]+$";
+
 /// What may serve the workloads of this namespace, and in which order.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[kube(
@@ -112,7 +115,7 @@ pub struct CatalogRef {
 #[serde(rename_all = "camelCase")]
 pub struct Credential {
     /// The provider, as in a source's PROVIDER column: a name of the providers contract or a custom host.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     pub provider: String,
     /// Where its key is.
     pub secret_ref: SecretKeyRef,
@@ -158,17 +161,17 @@ pub enum WhenSpent {
 pub struct Allow {
     /// Only these providers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253), regex(pattern = NAME)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub providers: Vec<String>,
     /// Only models whose id (`<source>/<model>`) matches one of these patterns; `*` stands for any run of characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 256)))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 256), regex(pattern = NAME)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub models: Vec<String>,
     /// Never models whose id matches one of these patterns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 256)))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 256), regex(pattern = NAME)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub deny_models: Vec<String>,
 }
@@ -220,7 +223,7 @@ pub struct Alias {
     pub category: Option<TaskCategory>,
     /// Requests under this name go to this model: `<source>/<model>`, or a model id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 320))]
+    #[schemars(length(min = 1, max = 320), regex(pattern = NAME))]
     pub model: Option<String>,
     /// Requests under this name go to the cheapest model that may serve. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -232,7 +235,7 @@ pub struct Alias {
 #[serde(rename_all = "camelCase")]
 pub struct Override {
     /// Which: `<source>/<model>`; `*` stands for any run of characters.
-    #[schemars(length(min = 1, max = 320))]
+    #[schemars(length(min = 1, max = 320), regex(pattern = NAME))]
     pub model: String,
     /// Input, USD per million tokens.
     #[serde(default, rename = "inputUsdPerMTok", skip_serializing_if = "Option::is_none")]
@@ -264,7 +267,7 @@ pub struct Override {
 #[serde(rename_all = "camelCase")]
 pub struct PolicyTest {
     /// Its name.
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[ -~]+$"))]
     pub name: String,
     /// The category that is asked for.
     pub category: TaskCategory,
@@ -288,17 +291,17 @@ pub struct Expect {
     pub tier_at_least: Option<ModelTier>,
     /// One of these providers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253), regex(pattern = NAME)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub providers: Vec<String>,
     /// None of these providers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253), regex(pattern = NAME)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub not_providers: Vec<String>,
     /// The pick itself is this model: `<source>/<model>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 320))]
+    #[schemars(length(min = 1, max = 320), regex(pattern = NAME))]
     pub model: Option<String>,
     /// At least so many candidates, so that one failure is no outage.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -77,7 +77,7 @@ pub struct Prefer {
     pub local: bool,
     /// Models of this family come before others (`anthropic`, `qwen`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[!-~]+$"))]
     pub family: Option<String>,
     /// This tier fits best. Default: the contract's for the category.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -19,6 +19,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store as Cache};
 use kube::{Resource as _, ResourceExt as _};
+use tokio::sync::Notify;
 use vox_crds::RoutingPolicy;
 use vox_routing::{PolicySnapshot, Router, run_tests};
 use vox_store::routing::ProgrammedPolicy;
@@ -50,10 +51,23 @@ struct Context {
     recorder: Recorder,
     backoff: Backoff<ObjectRef<Guarded>>,
     policies: Cache<Guarded>,
+    /// Told when a policy is gone.
+    gone: Arc<Notify>,
+    /// Held to program a policy, and alone to forget those that are gone: which ones are there must not change between
+    /// looking and writing.
+    programming: tokio::sync::RwLock<()>,
     namespaces: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Context {
+    /// Whether the policy is still there, as far as the watch has told.
+    fn exists(&self, policy: &RoutingPolicy) -> bool {
+        let known = self
+            .policies
+            .get(&ObjectRef::new(&policy.name_any()).within(&policy.namespace().unwrap_or_default()));
+        known.is_some_and(|known| known.uid() == policy.uid() && known.meta().deletion_timestamp.is_none())
+    }
+
     /// One publication of a namespace at a time.
     fn gate(&self, namespace: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,10 +163,18 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
         .collect();
     let candidates = router.as_ref().is_some_and(|router| !router.policy_snapshot().deployments.is_empty());
     if candidates && unresolved.is_empty() && failing.is_empty() {
-        shared.store.program(&programmed(policy, generation)?).await?;
+        let _held = context.programming.read().await;
+        // One that was deleted while this pass ran must not come back.
+        if context.exists(policy) {
+            shared.store.program(&programmed(policy, generation)?).await?;
+        }
     }
     let snapshot = publish::publish(context, &namespace, &mut catalogs).await?;
     let uid = policy.uid();
+    if !context.exists(policy) {
+        context.gone.notify_one();
+        return Ok(Action::await_change());
+    }
     let serving =
         shared.store.programmed(&namespace).await?.into_iter().find(|other| Some(&other.uid) == uid.as_ref());
     let router = match &serving {

@@ -1,5 +1,6 @@
 //! The watches behind the controller: policies, and the sources that they name.
 
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         backoff: Backoff::default(),
         namespaces: Default::default(),
         policies: policies.clone(),
+        gone: Arc::clone(&gone),
+        programming: Default::default(),
         shared: Arc::clone(&shared),
     });
     let forget = tokio::spawn(forget_missing(Arc::clone(&context), gone, end.clone()));
@@ -101,24 +104,31 @@ async fn forget_missing(context: Arc<Context>, gone: Arc<Notify>, end: Cancellat
     if context.policies.wait_until_ready().await.is_err() {
         return;
     }
+    // Namespaces whose snapshot still holds a policy that is gone.
+    let mut owed = BTreeSet::new();
     while !end.is_cancelled() {
-        let alive: Vec<String> = context.policies.state().iter().filter_map(|policy| policy.uid()).collect();
-        match context.shared.store.forget_missing_policies(&alive).await {
-            Ok(namespaces) => {
-                for namespace in namespaces {
-                    if let Err(error) = publish::publish(&context, &namespace, &mut Catalogs::new()).await {
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            namespace,
-                            "failed to publish a snapshot"
-                        );
-                    }
-                }
-            }
+        match forget(&context).await {
+            Ok(namespaces) => owed.extend(namespaces),
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "failed to forget policies")
+                tracing::warn!(error = &error as &dyn std::error::Error, "failed to forget policies");
             }
         }
+        let mut failed = BTreeSet::new();
+        for namespace in owed {
+            if let Err(error) = publish::publish(&context, &namespace, &mut Catalogs::new()).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, namespace, "failed to publish a snapshot");
+                failed.insert(namespace);
+            }
+        }
+        owed = failed;
         let _ = tokio::time::timeout(FORGET, gone.notified()).await;
     }
+}
+
+/// Forgets the policies that are gone; returns the namespaces that lost one.
+async fn forget(context: &Context) -> vox_store::Result<Vec<String>> {
+    let _alone = context.programming.write().await;
+    let alive: Vec<String> = context.policies.state().iter().filter_map(|policy| policy.uid()).collect();
+    context.shared.store.forget_missing_policies(&alive).await
 }
