@@ -3,6 +3,25 @@ use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use kube::runtime::reflector::{Lookup, Store};
+
+/// How soon to look again whether a cache is filled.
+const FILLED: Duration = Duration::from_secs(1);
+
+/// Waits until a cache holds what is there; false when its watch ended before. kube wakes only the last of those that
+/// wait for one cache, so that another would sleep for ever: each looks again by itself.
+pub(crate) async fn filled<K>(cache: &Store<K>) -> bool
+where
+    K: Lookup + Clone + 'static,
+    K::DynamicType: Eq + Hash + Clone,
+{
+    loop {
+        if let Ok(ready) = tokio::time::timeout(FILLED, cache.wait_until_ready()).await {
+            return ready.is_ok();
+        }
+    }
+}
+
 /// First and longest wait after a failed reconcile.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);

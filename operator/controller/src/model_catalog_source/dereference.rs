@@ -10,6 +10,7 @@ use kube::{Resource, ResourceExt as _};
 use vox_crds::ModelCatalogSource;
 use vox_store::catalog::SourceState;
 
+use crate::context::filled;
 use crate::names;
 
 /// Caches of the children of all sources, filled by watches.
@@ -24,9 +25,9 @@ impl Children {
     /// Waits until the caches have been filled once.
     pub(crate) async fn known(&self) {
         // An error says that the watch has ended, and with it the controller.
-        let _ = self.service_accounts.wait_until_ready().await;
-        let _ = self.cron_jobs.wait_until_ready().await;
-        let _ = self.jobs.wait_until_ready().await;
+        filled(&self.service_accounts).await;
+        filled(&self.cron_jobs).await;
+        filled(&self.jobs).await;
     }
 }
 

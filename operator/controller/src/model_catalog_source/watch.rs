@@ -18,7 +18,7 @@ use vox_crds::ModelCatalogSource;
 use super::dereference::Children;
 use super::places::Places;
 use super::{CONTROLLER, Context, failed, reconcile, retire_missing};
-use crate::context::Backoff;
+use crate::context::{Backoff, filled};
 use crate::control_plane::Shared;
 use crate::names::{MANAGED_SELECTOR, SOURCE_LABEL};
 
@@ -105,7 +105,7 @@ fn source_of(job: &Job) -> Option<ObjectRef<Guarded>> {
 }
 
 async fn retire(shared: Shared, sources: Cache<Guarded>, end: CancellationToken) {
-    if sources.wait_until_ready().await.is_err() {
+    if !filled(&sources).await {
         return;
     }
     while !end.is_cancelled() {

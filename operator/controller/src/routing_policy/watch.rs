@@ -18,7 +18,7 @@ use vox_crds::ModelCatalogSource;
 
 use super::dereference::Catalogs;
 use super::{CONTROLLER, Context, Guarded, failed, publish, reconcile};
-use crate::context::Backoff;
+use crate::context::{Backoff, filled};
 use crate::control_plane::Shared;
 
 type Source = DeserializeGuard<ModelCatalogSource>;
@@ -101,7 +101,7 @@ fn naming(policies: &Cache<Guarded>, source: &Source) -> Vec<ObjectRef<Guarded>>
 
 /// A policy that is gone leaves the snapshot of its namespace.
 async fn forget_missing(context: Arc<Context>, gone: Arc<Notify>, end: CancellationToken) {
-    if context.policies.wait_until_ready().await.is_err() {
+    if !filled(&context.policies).await {
         return;
     }
     // Namespaces whose snapshot still holds a policy that is gone.
