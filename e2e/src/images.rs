@@ -9,7 +9,7 @@ use crate::cluster::{Clusters, node_name};
 use crate::engine::Engine;
 use crate::paths::Paths;
 use crate::run::{Cmd, say};
-use crate::{content, host, node_image, postgres_image};
+use crate::{content, host, node_image, postgres_image, python_image};
 
 /// A program that becomes an image.
 struct Program {
@@ -27,6 +27,7 @@ const PROGRAMS: [Program; 3] = [
     Program { package: "vox-wire", name: "vox-wire", variable: "VOX_WIRE_IMAGE" },
 ];
 const POSTGRES_VARIABLE: &str = "VOX_POSTGRES_IMAGE";
+const PYTHON_VARIABLE: &str = "VOX_PYTHON_IMAGE";
 const CERTIFICATES: &str = "ca-certificates.crt";
 const DOCKERFILE: &str = "Dockerfile";
 /// Where distributions keep the certificates of public authorities, the most common place first.
@@ -47,6 +48,7 @@ pub fn build(paths: &Paths, engine: &Engine, release: &Path) -> Result<()> {
     }
     host::remove(&context)?;
     record.push_str(&format!("{POSTGRES_VARIABLE}={}\n", postgres_image::ensure(paths, engine)?));
+    record.push_str(&format!("{PYTHON_VARIABLE}={}\n", python_image::ensure(paths, engine)?));
     std::fs::write(paths.images(), &record).context("failed to record the images")?;
     print!("{record}");
     Ok(())
@@ -123,7 +125,11 @@ fn parse(record: &str) -> Vec<(String, String)> {
 /// Removes images that were built here from sources that have changed since.
 pub fn forget_older(paths: &Paths, engine: &Engine) -> Result<()> {
     let mut current: Vec<String> = recorded(paths).into_iter().map(|(_, image)| image).collect();
-    current.extend([node_image::built(paths)?.name, postgres_image::built(paths)?]);
+    current.extend([
+        node_image::built(paths)?.name,
+        postgres_image::BUILT.tag(paths)?,
+        python_image::BUILT.tag(paths)?,
+    ]);
     let there =
         engine.docker(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]).output().unwrap_or_default();
     let older: Vec<&str> = there

@@ -5,6 +5,7 @@
 //! command line.
 
 pub mod args;
+pub mod built_image;
 pub mod cluster;
 pub mod commands;
 pub mod content;
@@ -20,6 +21,7 @@ pub mod node_image;
 pub mod packages;
 pub mod paths;
 pub mod postgres_image;
+pub mod python_image;
 pub mod run;
 pub mod status;
 pub mod tools;

@@ -1,5 +1,7 @@
 //! `POST /embeddings`, in OpenAI's format: the same text has the same vector.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::answer::{hash, tokens};
@@ -13,9 +15,11 @@ const MAX_DIMENSIONS: u64 = 4096;
 /// A request's model, and what is answered.
 pub(crate) fn answer(body: &Value) -> Result<(String, Value), String> {
     let model = required(body, "model")?;
-    if body["encoding_format"] == "base64" {
-        return Err("`encoding_format` base64 is not spoken here; ask for float".to_owned());
-    }
+    let base64 = match body["encoding_format"].as_str() {
+        None | Some("float") => false,
+        Some("base64") => true,
+        Some(_) => return Err("`encoding_format` must be float or base64".to_owned()),
+    };
     let texts = match &body["input"] {
         Value::String(text) => vec![text.clone()],
         // Lists of token numbers count as their own text.
@@ -30,12 +34,23 @@ pub(crate) fn answer(body: &Value) -> Result<(String, Value), String> {
     };
     let dimensions = body["dimensions"].as_u64().unwrap_or(DIMENSIONS).clamp(1, MAX_DIMENSIONS);
     let data: Vec<Value> = (texts.iter().enumerate())
-        .map(|(index, text)| json!({"object": "embedding", "index": index, "embedding": vector(text, dimensions)}))
+        .map(|(index, text)| json!({"object": "embedding", "index": index, "embedding": written(&vector(text, dimensions), base64)}))
         .collect();
     let used: usize = texts.iter().map(|text| tokens(text.len())).sum();
     let usage = json!({"prompt_tokens": used, "total_tokens": used});
     let answer = json!({"object": "list", "data": data, "model": model, "usage": usage});
     Ok((model, answer))
+}
+
+/// A vector as a list of numbers, or as base64 of 32-bit floats, the lowest byte first.
+#[allow(clippy::cast_possible_truncation)] // 32 bits are what the format has.
+fn written(vector: &[f64], base64: bool) -> Value {
+    if base64 {
+        let bytes: Vec<u8> = vector.iter().flat_map(|part| (*part as f32).to_le_bytes()).collect();
+        json!(BASE64_STANDARD.encode(bytes))
+    } else {
+        json!(vector)
+    }
 }
 
 /// Numbers from -1 to 1 of length 1, as embeddings are.
@@ -66,6 +81,15 @@ mod tests {
     fn what_has_no_text_is_refused() {
         assert!(answer(&json!({"model": "m", "input": []})).unwrap_err().contains("input"));
         assert!(answer(&json!({"input": "x"})).unwrap_err().contains("model"));
-        assert!(answer(&json!({"model": "m", "input": "x", "encoding_format": "base64"})).is_err());
+        assert!(answer(&json!({"model": "m", "input": "x", "encoding_format": "hex"})).is_err());
+    }
+
+    #[test]
+    fn base64_holds_the_same_vector_in_32_bits() {
+        let (_, told) = answer(&json!({"model": "m", "input": "x", "encoding_format": "base64"})).unwrap();
+        let bytes = BASE64_STANDARD.decode(told["data"][0]["embedding"].as_str().unwrap()).unwrap();
+        let first = f64::from(f32::from_le_bytes(bytes[..4].try_into().unwrap()));
+        assert_eq!(bytes.len(), 32);
+        assert!((first - vector("x", 8)[0]).abs() < 1e-6);
     }
 }

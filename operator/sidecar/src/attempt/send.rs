@@ -45,7 +45,11 @@ pub(super) async fn send(
     let place = &target.place;
     let origin = place.origin.as_ref().ok_or_else(Failed::no_url)?;
     let (dialect, body, withhold_usage) = said(asked, target)?;
-    let path = format!("{}{}", place.path, dialect.path(&target.model, asked.shape.stream));
+    let path = match (dialect, place.dialect) {
+        // Ollama's base is its bare origin, and OpenAI's API is below it.
+        (Dialect::OpenAiEmbeddings, Dialect::OllamaChat) => format!("{}/v1/embeddings", place.path),
+        _ => format!("{}{}", place.path, dialect.path(&target.model, asked.shape.stream)),
+    };
     let mut request = Request::post(path).body(Full::new(body)).map_err(|_| Failed::no_url())?;
     let headers = request.headers_mut();
     headers.insert(header::HOST, origin.authority.clone());
@@ -75,7 +79,8 @@ pub(super) async fn send(
 fn said(asked: &Asked<'_>, target: &Target) -> Result<(Dialect, Bytes, bool), Failed> {
     let place = &target.place;
     let dialect = match (asked.dialect, place.dialect) {
-        (Dialect::OpenAiEmbeddings, Dialect::OpenAiChat) => Dialect::OpenAiEmbeddings,
+        // Ollama speaks it too: https://docs.ollama.com/api/openai-compatibility
+        (Dialect::OpenAiEmbeddings, Dialect::OpenAiChat | Dialect::OllamaChat) => Dialect::OpenAiEmbeddings,
         (_, dialect) => dialect,
     };
     if dialect == asked.dialect {

@@ -269,3 +269,29 @@ fn too_much_at_once_is_refused() {
     assert_eq!((refused.status(), refused.json()["error"]["code"].clone()), (503, json!("overloaded")));
     drop(first);
 }
+
+#[test]
+fn embeddings_of_an_ollama_server_are_asked_for_in_openais_words_below_its_origin() {
+    let vector = r#"{"object":"list","model":"embedder","data":[{"object":"embedding","index":0,"embedding":[0.6,0.8]}]}"#;
+    let requests = std::sync::Arc::default();
+    let server = Upstream::start(&requests, move |_, _| whole(200, "", vector));
+    let mut spec = upstream("up0", &server.url(), None);
+    spec.route = vox_contracts::generated::providers::ChatRouteBackend::Ollama;
+    let mut sealed = snapshot(1, vec![spec], &json!({}));
+    for deployment in &mut sealed.policies[0].deployments {
+        deployment.entry.output_modalities = vec!["embedding".to_owned()];
+    }
+    let sealed = vox_routing::Snapshot::seal("shop".to_owned(), 1, sealed.policies).unwrap();
+    let folder = folder();
+    put(&folder.join("snapshot.json"), &sealed.write().unwrap());
+    let house =
+        House::open(folder.clone(), &["--snapshot", &folder.join("snapshot.json").display().to_string()]);
+    house.until_ready();
+    let body = json!({"model": "vox/embedding", "input": "hello", "encoding_format": "base64"}).to_string();
+    let answer = house.send("POST", "/v1/embeddings", "", &body);
+    assert_eq!(answer.status(), 200, "{}", answer.body);
+    assert_eq!(answer.json()["data"][0]["embedding"], json!([0.6, 0.8]));
+    let asked = server.requests()[0].clone();
+    assert!(asked.first.starts_with("POST /v1/embeddings "), "{}", asked.first);
+    assert_eq!(asked.body, body.replace("vox/embedding", "model-a"));
+}
