@@ -238,7 +238,8 @@ fn figures(weights: &Weights, plan: &Plan, router: &Router, category: TaskCatego
     let set = |is_set: bool| if is_set { Layer::Policy } else { Layer::Contract };
     let require = route.map(|route| &route.require);
     let prefer = route.map(|route| &route.prefer);
-    let figure = |name: &'static str, value: String, is_set| Figure { name: name.into(), value, layer: set(is_set) };
+    let figure =
+        |name: &'static str, value: String, is_set| Figure { name: name.into(), value, layer: set(is_set) };
     let weighed = format!(
         "efficiency {}, precision {}, latency {}, availability {}, balance {}, mobile {}",
         weights.efficiency,
