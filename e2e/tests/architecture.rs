@@ -41,7 +41,13 @@ const PLAN: &[(&str, Allowed)] = &[
         },
     ),
     ("vox-sidecar", Allowed { normal: &["vox-contracts", "vox-routing", "vox-dialects"], tests: &[] }),
-    ("vox-cli", Allowed { normal: &["vox-contracts", "vox-codegen", "vox-crds"], tests: &[] }),
+    (
+        "vox-cli",
+        Allowed {
+            normal: &["vox-contracts", "vox-codegen", "vox-crds", "vox-routing", "vox-dialects"],
+            tests: &[],
+        },
+    ),
     ("vox-wire", Allowed { normal: &[], tests: &[] }),
     ("vox-e2e", Allowed { normal: &[], tests: &["vox-contracts", "vox-crds"] }),
 ];

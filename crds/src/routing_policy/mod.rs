@@ -3,6 +3,7 @@
 mod policy;
 mod route;
 mod status;
+mod upstream;
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};

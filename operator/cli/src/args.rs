@@ -1,5 +1,7 @@
 //! What the user may type. The reference page and the completions are made from this.
 
+mod routing;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,12 +12,16 @@ use clap_complete::Shell;
 use jiff::SignedDuration;
 use vox_contracts::{ModelTier, StrengthTag};
 
+pub(crate) use routing::{
+    ChatArgs, ExplainArgs, GatewayArgs, HintArgs, PolicyCommand, PolicyDiffArgs, PolicyTestArgs,
+};
+
 use crate::cluster::SourceName;
 use crate::output::Format;
 use crate::reference;
 
 /// Vox decides which language model serves which request. This command asks its sources to discover models, shows what
-/// they found and when, and says what is wrong.
+/// they found and when, says which model would serve and why, and talks to it.
 #[derive(Debug, Parser)]
 #[command(name = "vox", version, subcommand_required = true, arg_required_else_help = true)]
 #[command(after_help = reference::exit_statuses())]
@@ -33,7 +39,7 @@ pub(crate) struct Global {
     /// How to print the result; json and yaml have stable field names.
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub(crate) output: Format,
-    /// Namespace of the sources. Default: the context's.
+    /// Namespace of the sources, the policies and the gateway. Default: the context's.
     #[arg(short, long, global = true, conflicts_with = "all_namespaces")]
     pub(crate) namespace: Option<String>,
     /// The sources of all namespaces.
@@ -84,9 +90,16 @@ pub(crate) enum Command {
     },
     /// Print the version of this command.
     Version,
-    /// Everything about models.
-    #[command(subcommand, hide = true)]
+    /// Ask the best allowed model, through a gateway; the answer comes as it is written.
+    ///
+    /// Which model answered, what it cost and the decision's id stand on the standard error, so that the answer can be piped.
+    Chat(Box<ChatArgs>),
+    /// Which model would serve, and why.
+    #[command(subcommand)]
     Model(ModelCommand),
+    /// Policies before they are applied.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Print the reference page of this command.
     #[command(hide = true)]
     Reference {
@@ -100,7 +113,14 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
     /// The same as `vox discover`.
+    #[command(hide = true)]
     Discover(DiscoverArgs),
+    /// Which model would serve a text, and why; nobody is called.
+    ///
+    /// Decides with the same code as the gateway, from the namespace's snapshot, as if every model could be called and
+    /// nothing were spent today. The operator hands the snapshot out over a port-forward to one of its pods: it takes verb
+    /// create on pods/portforward in the operator's namespace. With --live or --decision a gateway is asked instead.
+    Explain(Box<ExplainArgs>),
 }
 
 /// `vox discover`.

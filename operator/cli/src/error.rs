@@ -35,11 +35,15 @@ impl Exit {
         match self {
             Self::Ok => "done, and what was checked is well",
             Self::No => {
-                "a check says no: a source is stale, a discovery failed, a contract has a violation, doctor found a failure"
+                "a check says no: a source is stale, a discovery failed, a contract has a violation, a policy's test fails, a gateway refuses or breaks off, doctor found a failure"
             }
-            Self::Usage => "wrong arguments",
-            Self::Unreachable => "the cluster or the operator cannot be reached, or refuses access",
-            Self::NotFound => "a source, its catalog or the kind itself does not exist",
+            Self::Usage => "wrong arguments, or a file that cannot be read as what it should be",
+            Self::Unreachable => {
+                "the cluster, the operator or the gateway cannot be reached, or refuses access"
+            }
+            Self::NotFound => {
+                "a source, its catalog, a policy, a snapshot, a Service or the kind itself does not exist"
+            }
             Self::TimedOut => "not finished within --timeout",
         }
     }
@@ -83,6 +87,12 @@ pub(crate) enum Error {
          name its namespace with --operator-namespace"
     )]
     OperatorHidden,
+    #[error("{0}")]
+    Gateway(String),
+    #[error("the gateway says: {0}")]
+    Answer(String),
+    #[error("{0}")]
+    Input(String),
     #[error("failed to {what}: {source}")]
     Local { what: String, source: io::Error },
     #[error("failed to read the contracts of {}: {reason}; name the root of a checkout with --dir", .dir.display())]
@@ -99,16 +109,17 @@ impl Error {
 
     pub(crate) const fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::Contracts { .. } => Exit::Usage,
+            Self::Usage(_) | Self::Input(_) | Self::Contracts { .. } => Exit::Usage,
             Self::Kubeconfig { .. }
             | Self::ApiServer { .. }
             | Self::Unauthenticated { .. }
             | Self::Forbidden { .. }
             | Self::Refused { .. }
             | Self::Operator(_)
+            | Self::Gateway(_)
             | Self::OperatorHidden => Exit::Unreachable,
             Self::KindMissing { .. } | Self::NotFound(_) => Exit::NotFound,
-            Self::Local { .. } | Self::Serialise { .. } => Exit::No,
+            Self::Answer(_) | Self::Local { .. } | Self::Serialise { .. } => Exit::No,
         }
     }
 }

@@ -9,6 +9,8 @@ mod commands;
 mod config;
 mod error;
 mod freshness;
+mod gateway;
+mod input;
 mod output;
 mod progress;
 mod reference;

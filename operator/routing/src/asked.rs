@@ -1,6 +1,6 @@
 //! What a request is taken for: its category and complexity, and by which rule (FIX-50 to FIX-53).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vox_contracts::TaskCategory;
 use vox_contracts::generated::routing::{
     COMPLEXITY_DEFAULT, COMPLEXITY_MAX, COMPLEXITY_MIN, COMPLEXITY_PREMIUM_FROM, DEFAULT_TASK_CATEGORY,
@@ -10,7 +10,7 @@ use vox_contracts::generated::routing::{
 use crate::request::Request;
 
 /// The kind of work that is decided for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Asked {
     /// The category.
@@ -24,7 +24,7 @@ pub struct Asked {
 }
 
 /// What set the category; the first that applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CategoryBy {
     /// Vectors were asked for, and only one category has them.
@@ -40,7 +40,7 @@ pub enum CategoryBy {
 }
 
 /// What set the complexity; a later one overrides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ComplexityBy {
     /// The contract's default.
@@ -95,7 +95,7 @@ fn complexity(request: &Request, category: TaskCategory) -> (u8, ComplexityBy) {
 
 /// Complexities that are ranked alike. Their edges are the contract's figures, so that every rule of the contract that
 /// speaks of complexity falls on an edge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Band {
     /// Below the contract's default: a tier lower than the category's will do.

@@ -1,6 +1,8 @@
 //! Why a request goes where it goes: every candidate with its score's parts or what stopped it, and who set each figure.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use vox_contracts::{ModelTier, TaskCategory};
 
 use crate::asked::{Asked, Band};
@@ -15,8 +17,8 @@ use crate::score::{Part, merit, record};
 use crate::snapshot::{Deployment, Layer};
 use crate::walk::{Walk, attempts};
 
-/// A decision with all its reasons. Makes no call and spends nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A decision with all its reasons. Making one calls nobody and spends nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// The policy's name.
@@ -43,21 +45,21 @@ pub struct Explanation {
 }
 
 /// Why nobody serves it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refused {
     /// The code of its error page.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// For people.
     pub message: String,
 }
 
 /// A figure that decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figure {
     /// Its name in the policy.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// As text.
     pub value: String,
     /// Who set it.
@@ -65,7 +67,7 @@ pub struct Figure {
 }
 
 /// One deployment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Candidate {
     /// Its id.
@@ -95,7 +97,7 @@ pub struct Candidate {
 }
 
 /// A record of enough calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Proof {
     /// Finished calls.
@@ -112,11 +114,11 @@ pub struct Proof {
 }
 
 /// What stopped a candidate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stopped {
     /// The filter's name.
-    pub filter: &'static str,
+    pub filter: Cow<'static, str>,
     /// By how much, for people; without a full stop.
     pub sentence: String,
 }
@@ -131,7 +133,7 @@ impl Router {
         let refusal = decision
             .as_ref()
             .err()
-            .map(|refusal| Refused { code: refusal.code(), message: refusal.to_string() });
+            .map(|refusal| Refused { code: refusal.code().into(), message: refusal.to_string() });
         let asked = Asked::of(request, None);
         let empty = Explanation {
             policy: policy.name.clone(),
@@ -212,7 +214,7 @@ impl Router {
 
 impl Stopped {
     fn by(filter: &Filter) -> Self {
-        Self { filter: filter.name(), sentence: filter.to_string() }
+        Self { filter: filter.name().into(), sentence: filter.to_string() }
     }
 }
 
@@ -236,7 +238,8 @@ fn figures(weights: &Weights, plan: &Plan, router: &Router, category: TaskCatego
     let set = |is_set: bool| if is_set { Layer::Policy } else { Layer::Contract };
     let require = route.map(|route| &route.require);
     let prefer = route.map(|route| &route.prefer);
-    let figure = |name, value: String, is_set| Figure { name, value, layer: set(is_set) };
+    let figure =
+        |name: &'static str, value: String, is_set| Figure { name: name.into(), value, layer: set(is_set) };
     let weighed = format!(
         "efficiency {}, precision {}, latency {}, availability {}, balance {}, mobile {}",
         weights.efficiency,

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vox_contracts::generated::routing::{
     ECONOMY_COST_CEILING_USD_PER_MTOK, LATENCY_BANDS, MIN_EVIDENCE_CALLS,
 };
@@ -36,7 +36,7 @@ const STRENGTHS_PER_MILLE: u32 = 600;
 const UPTIME_FLOOR_PER_MILLE: u32 = 900;
 
 /// What is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Criterion {
     /// Low price for what one gets: price × (1 − merit) where a record proves the merit, else the plain price.
@@ -54,7 +54,7 @@ pub enum Criterion {
 }
 
 /// One criterion's part of a score.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Part {
     /// Which.

@@ -13,7 +13,9 @@ use kube::ResourceExt as _;
 use kube::api::ListParams;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
+use vox_routing::Snapshot;
 
 use super::client::{Call, Cluster, Place};
 use crate::error::{Error, chain};
@@ -91,6 +93,17 @@ impl<'a> Operator<'a> {
             Answer::Found(catalog) => Ok(Some(catalog)),
             Answer::Missing => Ok(None),
         }
+    }
+
+    /// What the gateways of a namespace decide from, if a policy of it was ever programmed.
+    pub(crate) async fn snapshot(&self, namespace: &str) -> Result<Option<Snapshot>, Error> {
+        let Answer::Found(document) =
+            self.get::<Box<RawValue>>(&format!("/v1/namespaces/{namespace}/snapshot")).await?
+        else {
+            return Ok(None);
+        };
+        let read = Snapshot::read(document.get().as_bytes());
+        read.map(Some).map_err(|error| self.failed(&error.to_string()))
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, Error> {
@@ -195,7 +208,8 @@ fn choose(pods: Vec<Pod>, place: &Place) -> Result<(String, String), Error> {
     Ok(first.clone())
 }
 
-fn is_ready(pod: &Pod) -> bool {
+/// Whether a pod takes calls.
+pub(crate) fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     let ready = conditions
         .into_iter()

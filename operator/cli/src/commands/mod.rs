@@ -1,10 +1,13 @@
 //! One file or folder a command.
 
 mod catalog;
+mod chat;
 mod ci;
 mod completion;
 mod discover;
 mod doctor;
+mod explain;
+mod policy;
 mod scheduled;
 
 use serde_json::json;
@@ -29,6 +32,9 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Error> {
         Command::Catalog(CatalogCommand::Show(args)) => {
             catalog::show(&Cluster::new(&global).await?, &args, output).await
         }
+        Command::Chat(args) => Box::pin(chat::run(&args, &global)).await,
+        Command::Model(ModelCommand::Explain(args)) => Box::pin(explain::run(&args, &global)).await,
+        Command::Policy(command) => Box::pin(policy::run(&command, &global)).await,
         Command::Doctor => doctor::run(&global, output).await,
         Command::Ci(CiCommand::Contracts { dir }) => ci::contracts(&dir, output),
         Command::Completion { shell } => completion::print(shell),

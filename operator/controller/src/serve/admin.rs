@@ -2,9 +2,10 @@
 //! Kubernetes' own RBAC has already decided.
 
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use http::StatusCode;
+use http::{StatusCode, header};
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
 
 use super::problem::Problem;
@@ -14,6 +15,7 @@ pub(super) fn routes(shared: Shared) -> Router {
     Router::new()
         .route("/v1/health", get(health))
         .route("/v1/catalogs/{namespace}/{name}", get(catalog))
+        .route("/v1/namespaces/{namespace}/snapshot", get(snapshot))
         .with_state(shared)
 }
 
@@ -36,4 +38,14 @@ async fn catalog(
         let message = format!("no catalog of {}/{} has been published yet", source.namespace, source.name);
         Problem::new(StatusCode::NOT_FOUND, "NoCatalog", message)
     })
+}
+
+/// What the sidecars of a namespace decide from.
+async fn snapshot(State(shared): State<Shared>, Path(namespace): Path<String>) -> Result<Response, Problem> {
+    let newest = shared.store.snapshot_after(&namespace, 0).await?;
+    let newest = newest.ok_or_else(|| {
+        let message = format!("no policy of namespace {namespace} has been programmed yet");
+        Problem::new(StatusCode::NOT_FOUND, "NoSnapshot", message)
+    })?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], newest.document).into_response())
 }

@@ -123,6 +123,21 @@ impl RequestShape<'_> {
     pub fn metadata(&self, name: &str) -> Option<&str> {
         self.metadata.iter().find(|(member, _)| member == name).map(|(_, value)| value.as_ref())
     }
+
+    /// Bytes of the messages that stand between code fences, as they stand in the JSON text. `body` is what was scanned.
+    #[must_use]
+    pub fn code_bytes(&self, body: &[u8]) -> u64 {
+        if !self.code {
+            return 0;
+        }
+        let messages = self.messages_range.clone().and_then(|range| body.get(range)).unwrap_or_default();
+        let mut fences = memchr::memmem::find_iter(messages, b"```");
+        let mut bytes = 0_usize;
+        while let (Some(open), Some(close)) = (fences.next(), fences.next()) {
+            bytes = bytes.saturating_add(close.saturating_sub(open));
+        }
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
 }
 
 /// The members that are read, of all dialects. Each may stand once.

@@ -105,7 +105,7 @@ fn seen(dialect: Dialect, shape: &RequestShape<'_>, body: &[u8]) -> Shape {
     Shape {
         // Four bytes a token is how the tokens were estimated.
         bytes: shape.input_tokens.saturating_mul(4),
-        code_bytes: if shape.code { fenced(messages) } else { 0 },
+        code_bytes: shape.code_bytes(body),
         input_tokens: shape.input_tokens,
         messages: count(shape.messages),
         tools: count(shape.tools),
@@ -114,16 +114,6 @@ fn seen(dialect: Dialect, shape: &RequestShape<'_>, body: &[u8]) -> Shape {
         json_schema: shape.json_schema,
         embedding: dialect == Dialect::OpenAiEmbeddings,
     }
-}
-
-/// Bytes between code fences.
-fn fenced(messages: &[u8]) -> u64 {
-    let mut fences = memmem::find_iter(messages, b"```");
-    let mut bytes = 0_usize;
-    while let (Some(open), Some(close)) = (fences.next(), fences.next()) {
-        bytes = bytes.saturating_add(close.saturating_sub(open));
-    }
-    count(bytes)
 }
 
 fn count(number: usize) -> u64 {

@@ -1,0 +1,165 @@
+//! Arguments of the commands that decide: `vox chat`, `vox model explain` and `vox policy`.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args as ClapArgs, Subcommand};
+use vox_contracts::TaskCategory;
+use vox_routing::Cost;
+
+fn category() -> impl clap::builder::TypedValueParser<Value = TaskCategory> {
+    PossibleValuesParser::new(TaskCategory::NAMES).try_map(|name| name.parse::<TaskCategory>())
+}
+
+/// What a request says of itself, beside its text.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct HintArgs {
+    /// The kind of work. Default: what the text looks like.
+    #[arg(long, value_parser = category())]
+    pub(crate) category: Option<TaskCategory>,
+    /// How hard it is. Default: what the text looks like.
+    #[arg(long, value_name = "1-10", value_parser = clap::value_parser!(u8).range(1..=10))]
+    pub(crate) complexity: Option<u8>,
+    /// No model that may cost more for this request, at its worst case.
+    #[arg(long, value_name = "USD")]
+    pub(crate) max_usd: Option<Cost>,
+    /// Only this one: an alias of the policy, a deployment's id, a model's id, or vox/<category>. Default: vox/auto.
+    #[arg(long, visible_alias = "force-model", value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// The longest answer, in tokens; also bounds what it may cost.
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_tokens: Option<u64>,
+    /// What the model is told first.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+}
+
+/// Which gateway.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct GatewayArgs {
+    /// The gateway's URL. Default: a port-forward to a pod of --service.
+    #[arg(long, env = "VOX_GATEWAY_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) gateway: Option<String>,
+    /// The gateway's Service in the namespace.
+    #[arg(long, default_value = "gateway", value_name = "NAME")]
+    pub(crate) service: String,
+}
+
+/// `vox chat`.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct ChatArgs {
+    /// What to ask; - reads it from the standard input. Default: on a terminal a conversation, line by line.
+    #[arg(value_name = "PROMPT")]
+    pub(crate) prompt: Option<String>,
+    #[command(flatten)]
+    pub(crate) hints: HintArgs,
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+    /// Print the answer when it is complete.
+    #[arg(long)]
+    pub(crate) no_stream: bool,
+}
+
+/// `vox model explain`.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct ExplainArgs {
+    /// What would be asked; - reads it from the standard input.
+    #[arg(value_name = "TEXT", required_unless_present = "decision")]
+    pub(crate) text: Option<String>,
+    #[command(flatten)]
+    pub(crate) hints: HintArgs,
+    /// The cheapest that may.
+    #[arg(long, conflicts_with_all = ["live", "decision"])]
+    pub(crate) force_cost: bool,
+    /// Which policy decides. Default: the namespace's only one, or its default.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["live", "decision"])]
+    pub(crate) policy: Option<String>,
+    /// Decide from this snapshot, as a gateway keeps it in its state folder, and ask no cluster.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["live", "decision"])]
+    pub(crate) snapshot: Option<PathBuf>,
+    /// Ask the gateway, which also knows keys, circuits and the day's budget. It calls nobody.
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// Explain this real call; its answer named it in x-vox-decision.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["text", "live"])]
+    pub(crate) decision: Option<String>,
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+    /// Also print who set each figure: bootstrap, discovered, observed, contract or policy.
+    #[arg(long)]
+    pub(crate) show_layers: bool,
+    /// All candidates, and all that were stopped.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// `vox policy`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Run a policy's own tests over catalogs, before it is applied; also print who would serve each category.
+    ///
+    /// The same code decides as in the operator and in the gateway. Without --catalog and --from-cluster the catalog that is
+    /// compiled in is used, and no cluster is asked. The rules across fields that only the API server evaluates are not
+    /// checked.
+    Test(PolicyTestArgs),
+    /// Print which categories another model would serve once a policy is applied, and why.
+    ///
+    /// Compares with what the namespace's gateways decide from now, or with the policy of another file.
+    Diff(PolicyDiffArgs),
+}
+
+/// The policy, and what it chooses from.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct PolicyArgs {
+    /// The RoutingPolicy, in YAML or JSON; - reads it from the standard input.
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Which one, where the file has several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<String>,
+    /// The catalog of one source, as `vox catalog show NAME -o json` prints it; may be repeated.
+    #[arg(long = "catalog", value_name = "NAME=FILE", value_parser = named_file)]
+    pub(crate) catalogs: Vec<(String, PathBuf)>,
+    /// The complexity that is asked with. Default: the contract's.
+    #[arg(long, value_name = "1-10", value_parser = clap::value_parser!(u8).range(1..=10))]
+    pub(crate) complexity: Option<u8>,
+}
+
+/// `vox policy test`.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct PolicyTestArgs {
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    /// The catalogs that the namespace's sources have published.
+    #[arg(long, conflicts_with = "catalogs")]
+    pub(crate) from_cluster: bool,
+}
+
+/// `vox policy diff`.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct PolicyDiffArgs {
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    /// Compare with this file's policy, over the same catalogs, and not with the cluster.
+    #[arg(long, value_name = "FILE", conflicts_with = "snapshot")]
+    pub(crate) against: Option<PathBuf>,
+    /// Compare with this snapshot, as a gateway keeps it in its state folder.
+    #[arg(long, value_name = "FILE", requires = "catalogs")]
+    pub(crate) snapshot: Option<PathBuf>,
+    /// With --against: over the catalogs that the namespace's sources have published.
+    #[arg(long, conflicts_with_all = ["catalogs", "snapshot"])]
+    pub(crate) from_cluster: bool,
+    /// Also the categories where nothing changes.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Exit with status 1 when something changes.
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+}
+
+fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        _ => Err("write it like openrouter=openrouter.json".to_owned()),
+    }
+}

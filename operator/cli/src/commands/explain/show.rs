@@ -1,0 +1,245 @@
+//! An explanation for people, in one screen.
+
+use std::fmt::Write as _;
+
+use vox_routing::Explanation;
+use vox_routing::asked::{CategoryBy, ComplexityBy};
+use vox_routing::explain::Candidate;
+use vox_routing::score::{Criterion, FULL};
+
+use super::{Call, Explained, layers};
+use crate::table::{or_none, printable, table};
+
+/// So many candidates fill half a screen.
+const SHOWN: usize = 10;
+
+/// In the order of the contract, as columns are headed.
+const CRITERIA: [(Criterion, &str); 6] = [
+    (Criterion::Efficiency, "efficiency"),
+    (Criterion::Precision, "precision"),
+    (Criterion::Latency, "latency"),
+    (Criterion::Availability, "availability"),
+    (Criterion::Balance, "balance"),
+    (Criterion::Mobile, "mobile"),
+];
+
+/// What was decided, for whom, and why not the others.
+pub(super) fn text(explained: &Explained, all: bool, show_layers: bool) -> String {
+    let mut text = String::new();
+    if let Some(id) = &explained.decision {
+        line(&mut text, "decision", id);
+    }
+    if let Some(record) = &explained.record {
+        call(&mut text, record);
+    }
+    let Some(explanation) = &explained.explanation else {
+        text.push_str(
+            "\nThe gateway holds the snapshot of that time no longer, so that the reasons are gone.\n",
+        );
+        return text;
+    };
+    head(&mut text, explained, explanation);
+    let ranked: Vec<&Candidate> =
+        explanation.candidates.iter().filter(|candidate| candidate.place.is_some()).collect();
+    if !ranked.is_empty() {
+        let _ = write!(text, "\n{}", ranking(&ranked, if all { ranked.len() } else { SHOWN }));
+        if !all && ranked.len() > SHOWN {
+            let _ = writeln!(text, "and {} more; --all shows them", ranked.len() - SHOWN);
+        }
+    }
+    text.push_str(&stopped(explanation, all));
+    if show_layers {
+        text.push_str(&layers::text(explanation, &ranked));
+    }
+    text
+}
+
+fn line(text: &mut String, name: &str, value: &str) {
+    let _ = writeln!(text, "{name:<12} {}", printable(value));
+}
+
+fn call(text: &mut String, call: &Call) {
+    line(text, "trace", &call.trace);
+    let cost = call.cost_usd.map_or_else(|| "cost unknown".to_owned(), |cost| format!("USD {cost}"));
+    line(
+        text,
+        "outcome",
+        &format!("{}, status {}, {} ms, {cost}", call.outcome, call.status, call.duration_ms),
+    );
+    for (number, attempt) in (1..).zip(&call.attempts) {
+        let status = if attempt.status == 0 { String::new() } else { format!(", status {}", attempt.status) };
+        let told = format!("{}: {}{status}, {} ms", attempt.deployment, attempt.class, attempt.duration_ms);
+        line(text, &format!("attempt {number}"), &told);
+    }
+}
+
+fn head(text: &mut String, explained: &Explained, explanation: &Explanation) {
+    let asked = &explanation.asked;
+    let rule = explained.rule.as_deref();
+    let figure = |name: &str| {
+        explanation
+            .figures
+            .iter()
+            .find(|figure| figure.name == name)
+            .map_or("-", |figure| figure.value.as_str())
+    };
+    let of = explained.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    let version = explained.snapshot.map(|version| format!(", snapshot {version}")).unwrap_or_default();
+    line(
+        text,
+        "policy",
+        &format!("{of}{} generation {}{version}", explanation.policy, explanation.generation),
+    );
+    line(text, "category", &format!("{}, {}", asked.category, category_by(asked.category_by, rule)));
+    line(text, "complexity", &format!("{}, {}", asked.complexity, complexity_by(asked.complexity_by, rule)));
+    if let Some(tokens) = explained.input_tokens {
+        line(text, "input", &format!("about {tokens} tokens"));
+    }
+    let strengths: Vec<&str> = asked.category.info().strengths.iter().map(|one| one.as_str()).collect();
+    if !explanation.figures.is_empty() {
+        line(text, "strengths", &strengths.join(", "));
+        line(text, "tier", &format!("{} fits best, {} is the lowest", figure("tier"), figure("tierFloor")));
+        line(text, "weights", figure("weights"));
+    }
+    match &explanation.refusal {
+        Some(refusal) => line(text, "refused", &format!("{} ({})", refusal.message, refusal.code)),
+        None => line(text, "pick", &pick(explanation, explained.force_cost)),
+    }
+    if explanation.descended {
+        line(text, "", "a lower tier was taken: the day's budget runs short");
+    }
+}
+
+fn category_by(by: CategoryBy, rule: Option<&str>) -> String {
+    match (by, rule) {
+        (CategoryBy::Vectors, _) => "because vectors are asked for".to_owned(),
+        (CategoryBy::Name, _) => "by the model's name".to_owned(),
+        (CategoryBy::ResearchHint, _) => "by the hint that sources are needed".to_owned(),
+        (CategoryBy::Request, Some(rule)) => format!("by the text's shape (rule {rule})"),
+        (CategoryBy::Request, None) => "as the request says, or by its shape".to_owned(),
+        (CategoryBy::Default, _) => "by default".to_owned(),
+    }
+}
+
+fn complexity_by(by: ComplexityBy, rule: Option<&str>) -> String {
+    match (by, rule) {
+        (ComplexityBy::Default, _) => "by default".to_owned(),
+        (ComplexityBy::Request, Some(rule)) => format!("as the request says, or by its shape (rule {rule})"),
+        (ComplexityBy::Request, None) => "as the request says, or by its shape".to_owned(),
+        (ComplexityBy::Clamped, _) => "the nearest that there is".to_owned(),
+        (ComplexityBy::ToolHints, _) => "because tools will be needed".to_owned(),
+        (ComplexityBy::CategoryFloor, _) => "the category is never simpler".to_owned(),
+    }
+}
+
+/// The best, and what sets it apart from the next one.
+fn pick(explanation: &Explanation, force_cost: bool) -> String {
+    let mut ranked = explanation.candidates.iter().filter(|candidate| candidate.place.is_some());
+    let Some(first) = ranked.next() else { return "nobody".to_owned() };
+    let name = &first.deployment;
+    let Some(second) = ranked.next() else { return format!("{name}; nobody else may serve") };
+    if force_cost {
+        return format!("{name}, the cheapest that may serve");
+    }
+    if first.score < second.score {
+        return format!("{name}, which is preferred to {} whatever the score", second.deployment);
+    }
+    let ahead = score(first.score - second.score);
+    if ahead == score(0) {
+        return format!("{name}, level with {}", second.deployment);
+    }
+    format!("{name}, {ahead} ahead of {}{}", second.deployment, mostly(first, second))
+}
+
+/// The criterion in which the first is furthest ahead, as weighed.
+fn mostly(first: &Candidate, second: &Candidate) -> String {
+    let ahead = CRITERIA.iter().map(|(criterion, name)| {
+        let weighed = |candidate: &Candidate| {
+            let part = candidate.parts.iter().find(|part| part.criterion == *criterion);
+            part.map_or(0, |part| i64::from(part.points) * i64::from(part.weight))
+        };
+        (weighed(first) - weighed(second), name)
+    });
+    let best = ahead.max_by_key(|(ahead, _)| *ahead).filter(|(ahead, _)| *ahead > 0);
+    best.map(|(_, name)| format!(", mostly by {name}")).unwrap_or_default()
+}
+
+fn ranking(ranked: &[&Candidate], shown: usize) -> String {
+    let rows: Vec<[String; 11]> = ranked
+        .iter()
+        .take(shown)
+        .map(|candidate| {
+            let points = |criterion| {
+                let part = candidate.parts.iter().find(|part| part.criterion == criterion);
+                or_none(part.map(|part| percent(part.points)))
+            };
+            let [a, b, c, d, e, f] = CRITERIA.map(|(criterion, _)| points(criterion));
+            let place = or_none(candidate.place.map(|place| place.to_string()));
+            [
+                if candidate.picked { format!("{place}*") } else { place },
+                candidate.deployment.clone(),
+                candidate.tier.to_string(),
+                score(candidate.score),
+                a,
+                b,
+                c,
+                d,
+                e,
+                f,
+                or_none(candidate.worst_case_usd.map(|cost| cost.to_string())),
+            ]
+        })
+        .collect();
+    let mut text = table(
+        ["#", "MODEL", "TIER", "SCORE", "EFFIC", "PREC", "LAT", "AVAIL", "BAL", "MOB", "UP TO USD"],
+        &rows,
+    );
+    let tried = ranked.iter().filter(|candidate| candidate.picked).count();
+    let _ = writeln!(text, "* is tried, in this order: {tried} of {} that may serve", ranked.len());
+    text
+}
+
+/// Those that were stopped, by filter: how many, and one of them with by how much; or all.
+fn stopped(explanation: &Explanation, all: bool) -> String {
+    let stopped: Vec<(&str, &Candidate, &str)> = explanation
+        .candidates
+        .iter()
+        .filter_map(|candidate| {
+            let stopped = candidate.stopped.as_ref()?;
+            Some((stopped.filter.as_ref(), candidate, stopped.sentence.as_str()))
+        })
+        .collect();
+    if stopped.is_empty() {
+        return String::new();
+    }
+    let mut filters: Vec<(&str, usize)> = Vec::new();
+    for (filter, _, _) in &stopped {
+        match filters.iter_mut().find(|(known, _)| known == filter) {
+            Some((_, count)) => *count += 1,
+            None => filters.push((filter, 1)),
+        }
+    }
+    // The order of first appearance, which follows the ranking, breaks ties.
+    filters.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let rows: Vec<[String; 3]> = filters
+        .iter()
+        .flat_map(|&(filter, count)| {
+            let of = stopped.iter().filter(move |(by, _, _)| *by == filter).take(if all { count } else { 1 });
+            of.enumerate().map(move |(number, (_, candidate, sentence))| {
+                let count = if number == 0 { count.to_string() } else { String::new() };
+                [filter.to_owned(), count, format!("{}: {sentence}", candidate.deployment)]
+            })
+        })
+        .collect();
+    let heading = if all { "WHO, AND WHY" } else { "THE FIRST OF THEM, AND WHY" };
+    format!("\n{}", table(["STOPPED BY", "MODELS", heading], &rows))
+}
+
+/// A score of a million in three places.
+pub(crate) fn score(points: u32) -> String {
+    format!("{}.{:03}", points / FULL, points % FULL / 1000)
+}
+
+fn percent(points: u32) -> String {
+    (u64::from(points) * 100 / u64::from(FULL)).to_string()
+}

@@ -1,0 +1,135 @@
+//! What a policy chooses from: the catalogs of its sources, of files, or the one that is compiled in.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use vox_contracts::entry::{CatalogSourceRef, ModelCatalog, bootstrap};
+use vox_routing::{CatalogInput, PolicySnapshot, Record, Snapshot, compile};
+
+use super::read::Written;
+use crate::args::Global;
+use crate::cluster::{Cluster, Operator, Place};
+use crate::error::Error;
+use crate::input;
+use crate::progress::{Progress, say};
+
+/// Catalogs, and what happened at their models.
+#[derive(Debug, Default)]
+pub(super) struct Catalogs {
+    /// By the source's name; of the compiled-in catalog, by provider.
+    pub(super) known: BTreeMap<String, ModelCatalog>,
+    /// By deployment.
+    pub(super) records: BTreeMap<String, Record>,
+    /// Whether they are the compiled-in catalog's.
+    pub(super) bootstrap: bool,
+}
+
+impl Catalogs {
+    /// The compiled-in catalog, by provider.
+    pub(super) fn bootstrap() -> Result<Self, Error> {
+        let all = bootstrap()
+            .map_err(|error| Error::Input(format!("failed to read the compiled-in catalog: {error}")))?;
+        let mut known: BTreeMap<String, ModelCatalog> = BTreeMap::new();
+        for entry in &all.entries {
+            let catalog = known
+                .entry(entry.provider.to_string())
+                .or_insert_with(|| ModelCatalog { entries: Vec::new(), ..all.clone() });
+            catalog.entries.push(entry.clone());
+        }
+        Ok(Self { known, bootstrap: true, ..Self::default() })
+    }
+
+    /// Of files, as `vox catalog show -o json` prints them.
+    pub(super) fn of_files(files: &[(String, PathBuf)]) -> Result<Self, Error> {
+        let mut known = BTreeMap::new();
+        for (name, file) in files {
+            if known.insert(name.clone(), of_text(&input::file(file)?, file)?).is_some() {
+                return Err(Error::Usage(format!("--catalog {name} stands twice")));
+            }
+        }
+        Ok(Self { known, ..Self::default() })
+    }
+
+    /// Of the sources of the namespace that the policies name, with what happened at their models.
+    pub(super) async fn of_cluster(global: &Global, policies: &[&Written]) -> Result<Self, Error> {
+        let cluster = Cluster::new(global).await?;
+        let Place::Namespace(namespace) = &cluster.place else {
+            return Err(Error::Usage("a policy is of one namespace: name it with --namespace".to_owned()));
+        };
+        let read = async {
+            let operator = Operator::find(&cluster).await?;
+            let mut known = BTreeMap::new();
+            for reference in policies.iter().flat_map(|policy| &policy.spec.catalogs) {
+                let source = CatalogSourceRef { namespace: namespace.clone(), name: reference.name.clone() };
+                if let Some(catalog) = operator.catalog(&source).await? {
+                    known.insert(reference.name.clone(), catalog);
+                }
+            }
+            let records = operator.snapshot(namespace).await?.map(records).unwrap_or_default();
+            Ok(Self { known, records, bootstrap: false })
+        };
+        Progress::during("reading the catalogs from the operator", Box::pin(read)).await
+    }
+
+    /// Puts a policy and its catalogs together, as the operator does.
+    pub(super) fn compile(&self, written: &Written) -> Result<PolicySnapshot, Error> {
+        let Written { spec, policy } = written;
+        let names: Vec<&String> = if self.bootstrap {
+            self.known.keys().collect()
+        } else {
+            spec.catalogs.iter().map(|reference| &reference.name).collect()
+        };
+        let mut inputs = Vec::new();
+        for name in names {
+            let catalog = self.known.get(name).ok_or_else(|| missing(name))?;
+            // Without an entry there is nothing to decide about.
+            let Some(first) = catalog.entries.first() else { continue };
+            inputs.push(CatalogInput {
+                source: catalog.source.clone(),
+                // Where it listens decides nothing.
+                upstream: spec.upstream(&policy.name, name, first.provider.clone(), String::new()),
+                entries: catalog.entries.clone(),
+                tags: Vec::new(),
+            });
+        }
+        Ok(compile(policy.clone(), inputs, &self.records))
+    }
+
+    /// Says on the standard error what was chosen from.
+    pub(super) fn tell(&self) {
+        let models: usize = self.known.values().map(|catalog| catalog.entries.len()).sum();
+        if self.bootstrap {
+            say(&format!(
+                "over the compiled-in catalog of {models} models; --from-cluster or --catalog NAME=FILE gives the real ones"
+            ));
+        } else {
+            let names = self.known.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            say(&format!("over the catalogs of {names}: {models} models"));
+        }
+    }
+}
+
+fn of_text(text: &str, file: &Path) -> Result<ModelCatalog, Error> {
+    serde_json::from_str(text).map_err(|error| {
+        Error::Input(format!(
+            "{}: failed to read it as a catalog: {error}; `vox catalog show NAME -o json` writes one",
+            file.display()
+        ))
+    })
+}
+
+fn missing(name: &str) -> Error {
+    Error::NotFound(format!(
+        "there is no catalog of source {name}, which the policy names: give one with --catalog {name}=FILE, or see \
+         `kubectl get modelcatalogsource {name}` for why it has published none"
+    ))
+}
+
+/// What happened at each deployment; the policies of a namespace share it.
+fn records(snapshot: Snapshot) -> BTreeMap<String, Record> {
+    let deployments = snapshot.policies.into_iter().flat_map(|policy| policy.deployments);
+    deployments
+        .filter(|one| !one.evidence.is_empty() || !one.penalties.is_empty())
+        .map(|one| (one.id, Record { evidence: one.evidence, penalties: one.penalties }))
+        .collect()
+}
