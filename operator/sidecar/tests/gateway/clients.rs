@@ -275,7 +275,7 @@ fn embeddings_of_an_ollama_server_are_asked_for_in_openais_words_below_its_origi
     let vector = r#"{"object":"list","model":"embedder","data":[{"object":"embedding","index":0,"embedding":[0.6,0.8]}]}"#;
     let requests = std::sync::Arc::default();
     let server = Upstream::start(&requests, move |_, _| whole(200, "", vector));
-    let mut spec = upstream("up0", &server.url(), None);
+    let mut spec = upstream("up0", server.url().trim_end_matches("/v1"), None);
     spec.route = vox_contracts::generated::providers::ChatRouteBackend::Ollama;
     let mut sealed = snapshot(1, vec![spec], &json!({}));
     for deployment in &mut sealed.policies[0].deployments {
