@@ -5,6 +5,7 @@ mod build;
 mod dereference;
 mod describe;
 mod publish;
+mod resolve;
 mod status;
 mod watch;
 
@@ -26,8 +27,8 @@ use vox_store::routing::ProgrammedPolicy;
 
 use crate::context::Backoff;
 use crate::control_plane::Shared;
-use dereference::Catalogs;
 use describe::{Observation, Serving};
+use resolve::Catalogs;
 
 pub(crate) use watch::run;
 
@@ -152,7 +153,7 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
     let mut catalogs = Catalogs::new();
     let names = policy.spec.catalogs.iter().map(|catalog| catalog.name.clone()).collect();
     dereference::read(&shared.client, &shared.store, &namespace, names, &mut catalogs).await?;
-    let unresolved = build::unresolved(&policy.spec, &catalogs);
+    let unresolved = resolve::unresolved(&policy.spec, &namespace, &catalogs);
     let built = build::policy_snapshot(&policy.spec, &name, generation, &catalogs);
     let invalid = built.as_ref().err().map(ToString::to_string);
     let router = built.ok().map(Router::new);

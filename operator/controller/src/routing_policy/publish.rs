@@ -4,8 +4,8 @@ use vox_crds::RoutingPolicySpec;
 use vox_routing::Snapshot;
 use vox_store::routing::{ProgrammedPolicy, PublishedSnapshot};
 
-use super::dereference::{self, Catalogs};
-use super::{Context, build};
+use super::resolve::Catalogs;
+use super::{Context, build, dereference};
 
 /// Why a snapshot could not be published; the next pass tries again.
 #[derive(Debug, thiserror::Error)]

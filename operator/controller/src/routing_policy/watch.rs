@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Config as ControllerConfig;
 use kube::runtime::events::{Recorder, Reporter};
@@ -16,7 +18,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vox_crds::ModelCatalogSource;
 
-use super::dereference::Catalogs;
+use super::resolve::Catalogs;
 use super::{CONTROLLER, Context, Guarded, failed, publish, reconcile};
 use crate::context::{Backoff, filled};
 use crate::control_plane::Shared;
@@ -84,6 +86,14 @@ fn catalogs(client: Client) -> impl Stream<Item = Result<Source, watcher::Error>
     };
     watcher(Api::<Source>::all(client), watcher::Config::default())
         .default_backoff()
+        .map_ok(|event| match event {
+            // An object that is gone looks as it did before, and would be taken for unchanged.
+            watcher::Event::Delete(mut source) => {
+                source.meta_mut().deletion_timestamp.get_or_insert(Time(Timestamp::now()));
+                watcher::Event::Delete(source)
+            }
+            other => other,
+        })
         .touched_objects()
         .predicate_filter(changed, Default::default())
 }
