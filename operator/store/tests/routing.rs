@@ -101,3 +101,14 @@ async fn whoever_listens_hears_of_a_new_snapshot() {
     let heard = tokio::time::timeout(Duration::from_secs(10), watch.next()).await.unwrap().unwrap();
     assert_eq!(heard.as_deref(), Some("shop"));
 }
+
+#[tokio::test]
+async fn the_digest_of_each_namespaces_newest_snapshot_is_told() {
+    let Some(store) = store("digests").await else { return };
+    for (namespace, digest) in [("shop", "sha256:1"), ("shop", "sha256:2"), ("office", "sha256:3")] {
+        store.publish_snapshot(namespace, digest, document).await.unwrap();
+    }
+    let digests = store.snapshot_digests().await.unwrap();
+    let told: Vec<_> = digests.iter().map(|one| (one.namespace.as_str(), one.digest.as_str())).collect();
+    assert_eq!(told, [("office", "sha256:3"), ("shop", "sha256:2")]);
+}

@@ -4,8 +4,10 @@ mod authority;
 mod build;
 mod dereference;
 mod describe;
+mod forget;
 mod publish;
 mod resolve;
+mod siblings;
 mod status;
 mod watch;
 
@@ -29,6 +31,7 @@ use crate::context::Backoff;
 use crate::control_plane::Shared;
 use describe::{Observation, Serving};
 use resolve::Catalogs;
+use siblings::{Siblings, wants_default};
 
 pub(crate) use watch::run;
 
@@ -54,6 +57,8 @@ struct Context {
     policies: Cache<Guarded>,
     /// Told when a policy is gone.
     gone: Arc<Notify>,
+    /// Told when something changed that the other policies of a namespace tell of.
+    siblings: Siblings,
     /// Held to program a policy, and alone to forget those that are gone: which ones are there must not change between
     /// looking and writing.
     programming: tokio::sync::RwLock<()>,
@@ -171,6 +176,9 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
         }
     }
     let snapshot = publish::publish(context, &namespace, &mut catalogs).await?;
+    if !snapshot.unchanged {
+        context.siblings.of(&namespace, Some(&name));
+    }
     let uid = policy.uid();
     if !context.exists(policy) {
         context.gone.notify_one();
@@ -238,11 +246,9 @@ fn other_defaults(policy: &RoutingPolicy, context: &Context) -> Vec<String> {
     }
     let (namespace, uid) = (policy.namespace(), policy.uid());
     let policies = context.policies.state();
-    let rivals = policies.iter().filter(|other| {
-        other.namespace() == namespace
-            && other.uid() != uid
-            && other.0.as_ref().is_ok_and(|other| other.spec.is_default)
-    });
+    let rivals = policies
+        .iter()
+        .filter(|other| other.namespace() == namespace && other.uid() != uid && wants_default(other));
     let mut names: Vec<String> = rivals.map(|rival| rival.name_any()).collect();
     names.sort_unstable();
     names

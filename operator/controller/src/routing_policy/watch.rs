@@ -1,9 +1,7 @@
 //! The watches behind the controller: policies, and the sources that they name.
 
-use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
@@ -18,15 +16,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vox_crds::ModelCatalogSource;
 
-use super::resolve::Catalogs;
-use super::{CONTROLLER, Context, Guarded, failed, publish, reconcile};
-use crate::context::{Backoff, filled};
+use super::forget::forget_missing;
+use super::siblings::{Siblings, to_look_at};
+use super::{CONTROLLER, Context, Guarded, failed, reconcile};
+use crate::context::Backoff;
 use crate::control_plane::Shared;
 
 type Source = DeserializeGuard<ModelCatalogSource>;
-
-/// How often policies that are gone are looked for. A deletion that is seen is acted on at once.
-const FORGET: Duration = Duration::from_secs(60);
 
 /// Reconciles until told to end.
 pub(crate) async fn run(shared: Shared, end: CancellationToken) {
@@ -34,9 +30,12 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
     let (policies, writer) = reflector::store();
     let gone = Arc::new(Notify::new());
     let deleted = Arc::clone(&gone);
+    let (siblings, told) = Siblings::new();
+    let (seeing, known) = (siblings.clone(), policies.clone());
     let events = watcher(Api::<Guarded>::all(client.clone()), watcher::Config::default())
         .default_backoff()
         .modify(|policy: &mut Guarded| policy.meta_mut().managed_fields = None)
+        .inspect_ok(move |event| seeing.see(&known, event))
         .reflect(writer)
         .inspect_ok(move |event| {
             if let watcher::Event::Delete(_) = event {
@@ -52,16 +51,19 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         backoff: Backoff::default(),
         namespaces: Default::default(),
         policies: policies.clone(),
-        gone: Arc::clone(&gone),
+        gone,
+        siblings,
         programming: Default::default(),
         shared: Arc::clone(&shared),
     });
-    let forget = tokio::spawn(forget_missing(Arc::clone(&context), gone, end.clone()));
+    let forget = tokio::spawn(forget_missing(Arc::clone(&context), end.clone()));
     let named = policies.clone();
+    let siblings = to_look_at(told, policies.clone());
     let config = ControllerConfig::default().concurrency(shared.settings.concurrency);
     Controller::for_stream(events, policies)
         .with_config(config)
         .watches_stream(catalogs(client), move |source: Source| naming(&named, &source))
+        .reconcile_on(siblings)
         .graceful_shutdown_on(end.cancelled_owned())
         .run(reconcile, failed, context)
         .for_each(async |result| {
@@ -107,38 +109,4 @@ fn naming(policies: &Cache<Guarded>, source: &Source) -> Vec<ObjectRef<Guarded>>
     let policies = policies.state();
     let naming = policies.iter().filter(|policy| policy.namespace() == namespace && names(policy));
     naming.map(|policy| ObjectRef::from_obj(&**policy)).collect()
-}
-
-/// A policy that is gone leaves the snapshot of its namespace.
-async fn forget_missing(context: Arc<Context>, gone: Arc<Notify>, end: CancellationToken) {
-    if !filled(&context.policies).await {
-        return;
-    }
-    // Namespaces whose snapshot still holds a policy that is gone.
-    let mut owed = BTreeSet::new();
-    while !end.is_cancelled() {
-        match forget(&context).await {
-            Ok(namespaces) => owed.extend(namespaces),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "failed to forget policies");
-            }
-        }
-        let mut failed = BTreeSet::new();
-        for namespace in owed {
-            if let Err(error) = publish::publish(&context, &namespace, &mut Catalogs::new()).await {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, namespace, "failed to publish a snapshot");
-                failed.insert(namespace);
-            }
-        }
-        owed = failed;
-        let _ = tokio::time::timeout(FORGET, gone.notified()).await;
-    }
-}
-
-/// Forgets the policies that are gone; returns the namespaces that lost one.
-async fn forget(context: &Context) -> vox_store::Result<Vec<String>> {
-    let _alone = context.programming.write().await;
-    let alive: Vec<String> = context.policies.state().iter().filter_map(|policy| policy.uid()).collect();
-    context.shared.store.forget_missing_policies(&alive).await
 }

@@ -5,5 +5,5 @@ mod snapshot;
 mod source;
 
 pub use policy::ProgrammedPolicy;
-pub use snapshot::{PublishedSnapshot, SnapshotWatch, StoredSnapshot};
+pub use snapshot::{PublishedSnapshot, SnapshotDigest, SnapshotWatch, StoredSnapshot};
 pub use source::{KnownSource, SourceUpstream};

@@ -16,6 +16,15 @@ pub struct StoredSnapshot {
     pub document: Vec<u8>,
 }
 
+/// What the newest snapshot of one namespace holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotDigest {
+    /// Whose it is.
+    pub namespace: String,
+    /// The digest of its content.
+    pub digest: String,
+}
+
 /// What a publication came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedSnapshot {
@@ -124,6 +133,21 @@ impl Store {
             })
         })
         .transpose()
+    }
+
+    /// The digests of all snapshots that are kept, ascending by namespace.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn snapshot_digests(&self) -> Result<Vec<SnapshotDigest>> {
+        let rows =
+            sqlx::query("SELECT namespace, digest FROM routing_snapshot ORDER BY namespace COLLATE \"C\"")
+                .fetch_all(&self.pool)
+                .await?;
+        let digest = |row: &sqlx::postgres::PgRow| {
+            Ok(SnapshotDigest { namespace: row.try_get("namespace")?, digest: row.try_get("digest")? })
+        };
+        rows.iter().map(digest).collect()
     }
 
     /// Listens for new snapshots of all namespaces, on a connection of its own.
