@@ -103,12 +103,14 @@ async fn whoever_listens_hears_of_a_new_snapshot() {
 }
 
 #[tokio::test]
-async fn the_digest_of_each_namespaces_newest_snapshot_is_told() {
-    let Some(store) = store("digests").await else { return };
-    for (namespace, digest) in [("shop", "sha256:1"), ("shop", "sha256:2"), ("office", "sha256:3")] {
-        store.publish_snapshot(namespace, digest, document).await.unwrap();
+async fn the_newest_snapshot_of_each_namespace_is_told() {
+    let Some(store) = store("heads").await else { return };
+    let mut newest = Vec::new();
+    for (namespace, digest) in [("shop", "sha256:1"), ("office", "sha256:2"), ("shop", "sha256:3")] {
+        newest.push(store.publish_snapshot(namespace, digest, document).await.unwrap().version);
     }
-    let digests = store.snapshot_digests().await.unwrap();
-    let told: Vec<_> = digests.iter().map(|one| (one.namespace.as_str(), one.digest.as_str())).collect();
-    assert_eq!(told, [("office", "sha256:3"), ("shop", "sha256:2")]);
+    let heads = store.snapshot_heads().await.unwrap();
+    let told: Vec<_> =
+        heads.iter().map(|head| (head.namespace.as_str(), head.version, head.digest.as_str())).collect();
+    assert_eq!(told, [("office", newest[1], "sha256:2"), ("shop", newest[2], "sha256:3")]);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kube::ResourceExt as _;
 use tokio_util::sync::CancellationToken;
 use vox_routing::{Snapshot, SnapshotError};
-use vox_store::routing::SnapshotDigest;
+use vox_store::routing::SnapshotHead;
 
 use super::resolve::Catalogs;
 use super::{Context, publish};
@@ -69,7 +69,7 @@ async fn forget(context: &Context) -> Result<Vec<String>, Error> {
 /// Namespaces that have no policy and whose snapshot has one: an operator forgot it, and ended before it could publish.
 /// Where a policy is left, its own pass publishes, also the first one after a start.
 async fn left_behind(context: &Context) -> Result<Vec<String>, Error> {
-    let stored = context.shared.store.snapshot_digests().await?;
+    let stored = context.shared.store.snapshot_heads().await?;
     let policies = context.policies.state();
     let readable = policies.iter().filter(|policy| policy.0.is_ok());
     let with_policies = readable.filter_map(|policy| policy.namespace()).collect();
@@ -78,11 +78,11 @@ async fn left_behind(context: &Context) -> Result<Vec<String>, Error> {
 
 /// Of these snapshots, those of namespaces without a policy that are not empty.
 fn orphans(
-    stored: Vec<SnapshotDigest>,
+    stored: Vec<SnapshotHead>,
     with_policies: &BTreeSet<String>,
 ) -> Result<Vec<String>, SnapshotError> {
     let mut orphans = Vec::new();
-    for SnapshotDigest { namespace, digest } in stored {
+    for SnapshotHead { namespace, digest, .. } in stored {
         if !with_policies.contains(&namespace)
             && Snapshot::seal(namespace.clone(), 0, Vec::new())?.digest != digest
         {
@@ -98,8 +98,9 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_left_behind_where_it_has_policies_and_its_namespace_has_none() {
-        let snapshot = |namespace: &str, digest: &str| SnapshotDigest {
+        let snapshot = |namespace: &str, digest: &str| SnapshotHead {
             namespace: namespace.to_owned(),
+            version: 1,
             digest: digest.to_owned(),
         };
         let empty = Snapshot::seal("retired".to_owned(), 0, Vec::new()).unwrap().digest;

@@ -16,11 +16,13 @@ pub struct StoredSnapshot {
     pub document: Vec<u8>,
 }
 
-/// What the newest snapshot of one namespace holds.
+/// The newest snapshot of one namespace, without its document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SnapshotDigest {
+pub struct SnapshotHead {
     /// Whose it is.
     pub namespace: String,
+    /// Its version.
+    pub version: u64,
     /// The digest of its content.
     pub digest: String,
 }
@@ -135,19 +137,24 @@ impl Store {
         .transpose()
     }
 
-    /// The digests of all snapshots that are kept, ascending by namespace.
+    /// The newest snapshots of all namespaces, ascending by namespace.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn snapshot_digests(&self) -> Result<Vec<SnapshotDigest>> {
-        let rows =
-            sqlx::query("SELECT namespace, digest FROM routing_snapshot ORDER BY namespace COLLATE \"C\"")
-                .fetch_all(&self.pool)
-                .await?;
-        let digest = |row: &sqlx::postgres::PgRow| {
-            Ok(SnapshotDigest { namespace: row.try_get("namespace")?, digest: row.try_get("digest")? })
+    pub async fn snapshot_heads(&self) -> Result<Vec<SnapshotHead>> {
+        let rows = sqlx::query(
+            "SELECT namespace, version, digest FROM routing_snapshot ORDER BY namespace COLLATE \"C\"",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let head = |row: &sqlx::postgres::PgRow| {
+            Ok(SnapshotHead {
+                namespace: row.try_get("namespace")?,
+                version: unsigned(row.try_get("version")?),
+                digest: row.try_get("digest")?,
+            })
         };
-        rows.iter().map(digest).collect()
+        rows.iter().map(head).collect()
     }
 
     /// Listens for new snapshots of all namespaces, on a connection of its own.
