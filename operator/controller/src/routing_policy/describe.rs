@@ -54,6 +54,8 @@ pub(crate) fn describe(seen: &Observation<'_>) -> RoutingPolicyStatus {
             digest: serving.snapshot.digest.clone(),
             published_time: whole(serving.snapshot.published_at),
         }),
+        // Of another field manager.
+        sidecars: None,
     };
     for (kind, verdict) in [
         (types::ACCEPTED, accepted(seen)),

@@ -8,6 +8,7 @@ mod forget;
 mod publish;
 mod resolve;
 mod siblings;
+mod sidecars;
 mod status;
 mod watch;
 
