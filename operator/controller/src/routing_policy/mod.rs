@@ -2,6 +2,7 @@
 
 mod authority;
 mod build;
+mod built;
 mod dereference;
 mod describe;
 mod forget;
@@ -63,6 +64,8 @@ struct Context {
     /// Held to program a policy, and alone to forget those that are gone: which ones are there must not change between
     /// looking and writing.
     programming: tokio::sync::RwLock<()>,
+    /// Policies that were built a moment ago.
+    built: built::Built,
     namespaces: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 

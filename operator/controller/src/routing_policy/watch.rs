@@ -50,6 +50,7 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         recorder: Recorder::new(client.clone(), reporter),
         backoff: Backoff::default(),
         namespaces: Default::default(),
+        built: Default::default(),
         policies: policies.clone(),
         gone,
         siblings,
