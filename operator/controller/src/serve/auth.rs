@@ -12,12 +12,15 @@ use moka::future::Cache;
 use vox_contracts::discovery::AUDIENCE;
 
 use super::problem::Problem;
+use super::reviews::{Busy, Reviews};
 use crate::names::sha256;
 
 /// How long an answer is believed. A deleted ServiceAccount can call for so long.
 const BELIEVED: Duration = Duration::from_secs(60);
 /// How many answers are kept: several thousand sidecars.
 const KEPT: u64 = 10_000;
+/// When to try again after the API server did not answer.
+const RETRY: Duration = Duration::from_secs(5);
 /// A token longer than this is none; those of Kubernetes have about a thousand characters.
 const LONGEST: usize = 8192;
 
@@ -50,12 +53,23 @@ impl User {
 pub(crate) struct Authenticator {
     api: Api<TokenReview>,
     known: Cache<String, Option<Arc<User>>>,
+    reviews: Reviews,
+}
+
+/// Why a token was not reviewed.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    #[error("failed to have a token reviewed")]
+    Api(#[from] kube::Error),
 }
 
 impl Authenticator {
     pub(crate) fn new(client: Client) -> Self {
         Self {
             api: Api::all(client),
+            reviews: Reviews::new(),
             known: Cache::builder().max_capacity(KEPT).time_to_live(BELIEVED).build(),
         }
     }
@@ -72,12 +86,8 @@ impl Authenticator {
         // Two calls with one new token ask the API server once.
         let user =
             self.known.try_get_with(sha256(token.as_bytes()), self.review(token)).await.map_err(|error| {
-                tracing::warn!(%error, "failed to have a token reviewed");
-                Problem::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "ReviewUnavailable",
-                    "the API server cannot review the token now; try again",
-                )
+                tracing::warn!(error = &*error as &dyn std::error::Error, "no token was reviewed");
+                problem(&error)
             })?;
         user.ok_or_else(|| {
             Problem::new(
@@ -88,7 +98,8 @@ impl Authenticator {
         })
     }
 
-    async fn review(&self, token: &str) -> Result<Option<Arc<User>>, kube::Error> {
+    async fn review(&self, token: &str) -> Result<Option<Arc<User>>, Error> {
+        let _permit = self.reviews.permit().await?;
         let spec =
             TokenReviewSpec { token: Some(token.to_owned()), audiences: Some(vec![AUDIENCE.to_owned()]) };
         let review = TokenReview { spec, ..TokenReview::default() };
@@ -97,6 +108,24 @@ impl Authenticator {
         let ours = status.audiences.unwrap_or_default().iter().any(|audience| audience == AUDIENCE);
         let authenticated = status.authenticated.unwrap_or_default() && ours;
         Ok(status.user.filter(|_| authenticated).and_then(User::of).map(Arc::new))
+    }
+}
+
+/// What a caller hears whose token was not reviewed.
+fn problem(error: &Error) -> Problem {
+    match error {
+        Error::Busy(Busy(after)) => Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "TooManyReviews",
+            "too many callers show tokens that are not known yet; try again",
+        )
+        .retry_after(*after),
+        Error::Api(_) => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ReviewUnavailable",
+            "the API server cannot review the token now; try again",
+        )
+        .retry_after(RETRY),
     }
 }
 
