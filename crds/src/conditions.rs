@@ -15,7 +15,7 @@ pub mod types {
     pub const STALLED: &str = "Stalled";
     /// True: the policy can be decided with. In the meaning of the Gateway API.
     pub const ACCEPTED: &str = "Accepted";
-    /// True: every catalog that the policy names is there and has been fetched.
+    /// True: every source that the policy names is there, can work and has been fetched.
     pub const RESOLVED_REFS: &str = "ResolvedRefs";
     /// True: this generation is in the snapshot that sidecars are sent.
     pub const PROGRAMMED: &str = "Programmed";
@@ -73,6 +73,8 @@ reasons! {
     RESOLVED = "Resolved";
     /// A source that the policy names does not exist, or has no catalog yet.
     CATALOG_NOT_FOUND = "CatalogNotFound";
+    /// A source that the policy names has a spec that cannot work; its last good catalog is used meanwhile.
+    SOURCE_INVALID = "SourceInvalid";
     /// This generation serves.
     PROGRAMMED = "Programmed";
     /// One of the policy's tests fails; the last good generation serves.

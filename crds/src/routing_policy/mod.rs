@@ -12,7 +12,7 @@ use vox_contracts::{ModelTier, StrengthTag, TaskCategory};
 use crate::model_catalog_source::SecretKeyRef;
 pub use policy::PolicyError;
 pub use route::{Capability, FallBack, Prefer, Require, Route};
-pub use status::{PickStatus, RoutingPolicyStatus, SnapshotStatus};
+pub use status::{PickStatus, RoutingPolicyStatus, SidecarVersion, SidecarsStatus, SnapshotStatus};
 
 /// Decimal USD: up to twelve places, because a token may cost a millionth of a cent.
 const USD: &str = r"^[0-9]{1,7}([.][0-9]{1,12})?$";
@@ -39,6 +39,7 @@ const NAME: &str = r"^[!-~]+$";
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Programmed\")].status"
     ),
+    printcolumn(name = "Sidecars", type_ = "string", json_path = ".status.sidecars.summary"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
         name = "Message",

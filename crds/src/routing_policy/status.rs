@@ -32,6 +32,9 @@ pub struct RoutingPolicyStatus {
     /// The newest snapshot that holds this policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotStatus>,
+    /// The sidecars that follow this policy now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sidecars: Option<SidecarsStatus>,
 }
 
 /// Who serves one category.
@@ -54,10 +57,36 @@ pub struct PickStatus {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SnapshotStatus {
-    /// Counts up by one at each change of anything that decides in this namespace.
+    /// Grows with each change of anything that decides in this namespace: milliseconds since 1970 UTC, or one more than before.
     pub version: i64,
     /// sha256 of its content.
     pub digest: String,
     /// When it was published.
     pub published_time: Time,
+}
+
+/// The sidecars that follow a policy; counted every half minute.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SidecarsStatus {
+    /// How many are connected to the operator, with whatever version.
+    pub connected: i64,
+    /// How many of them were sent the namespace's newest snapshot.
+    pub current: i64,
+    /// Both, as `current/connected`.
+    pub summary: String,
+    /// How many have which version: the five newest, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["version".into()]))]
+    pub versions: Vec<SidecarVersion>,
+}
+
+/// How many sidecars have one version.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SidecarVersion {
+    /// The version; 0 for sidecars that have none yet.
+    pub version: i64,
+    /// How many.
+    pub sidecars: i64,
 }

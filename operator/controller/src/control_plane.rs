@@ -6,6 +6,7 @@ use vox_store::Store;
 
 use crate::args::RunSettings;
 use crate::metrics::Metrics;
+use crate::presence::Presences;
 use crate::snapshots::Snapshots;
 
 /// What every part of a running operator shares.
@@ -18,6 +19,8 @@ pub(crate) struct ControlPlane {
     pub(crate) authority: ArcSwap<String>,
     /// What sidecars are sent.
     pub(crate) snapshots: Snapshots,
+    /// Which sidecars this replica serves.
+    pub(crate) presences: Arc<Presences>,
     /// Which parts are not ready yet.
     pub(crate) readiness: Readiness,
 }

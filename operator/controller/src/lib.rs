@@ -13,6 +13,7 @@ mod metrics;
 mod migrate;
 mod model_catalog_source;
 mod names;
+mod presence;
 mod process;
 mod reference;
 mod retention;

@@ -32,6 +32,7 @@ pub(crate) async fn run(settings: RunSettings) -> anyhow::Result<()> {
         metrics: Metrics::new(),
         authority: ArcSwap::default(),
         snapshots: Snapshots::default(),
+        presences: Default::default(),
         readiness: Readiness::waiting_for(&[DATABASE, CERTIFICATE, CRDS]),
         settings,
     });
@@ -77,7 +78,8 @@ async fn database(shared: Shared, end: CancellationToken) -> anyhow::Result<()> 
         () = end.cancelled() => return Ok(()),
     }
     shared.readiness.done(DATABASE);
-    shared.snapshots.keep(&shared.store, end).await;
+    let presences = shared.presences.keep(&shared.store, end.clone());
+    futures::future::join(shared.snapshots.keep(&shared.store, end), presences).await;
     shared.store.close().await;
     Ok(())
 }

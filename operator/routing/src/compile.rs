@@ -1,6 +1,7 @@
 //! From a policy and catalogs to what a sidecar decides from: overrides applied, layers noted, each deployment once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalogEntry};
 use vox_contracts::inference::infer_tier;
@@ -79,7 +80,7 @@ pub fn compile(
     PolicySnapshot {
         policy,
         upstreams: upstreams.into_values().collect(),
-        deployments: deployments.into_values().collect(),
+        deployments: deployments.into_values().map(Arc::new).collect(),
     }
 }
 

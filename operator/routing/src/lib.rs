@@ -8,6 +8,7 @@ pub mod classify;
 pub mod compile;
 pub mod cost;
 pub mod decision;
+mod document;
 pub mod explain;
 mod facts;
 mod filter;

@@ -1,7 +1,7 @@
 //! Rankings: for every category and band of complexity all deployments in the order they are tried, made once.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use vox_contracts::generated::routing::{GENERIC_FALLBACK_ALIAS, MIN_EVIDENCE_CALLS};
 use vox_contracts::{ModelTier, TaskCategory};
@@ -152,7 +152,7 @@ pub(crate) struct Leans {
 }
 
 impl Leans {
-    pub(crate) fn of_all(deployments: &[Deployment]) -> Self {
+    pub(crate) fn of_all(deployments: &[Arc<Deployment>]) -> Self {
         let mut leans = Self::default();
         for deployment in deployments {
             let provider = deployment.entry.provider.as_str();

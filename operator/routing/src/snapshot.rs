@@ -1,44 +1,42 @@
 //! What a sidecar decides from: everything it may serve, in one immutable, versioned, digest-checked document.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalogEntry};
 use vox_contracts::generated::providers::{AuthStyle, ChatRouteBackend};
 use vox_contracts::{ProviderType, TaskCategory};
 
+use crate::document;
 use crate::policy::Policy;
 
-/// The form of the document. A reader refuses another one.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The form of the document. A reader refuses another one and keeps what it has; the operator publishes anew when it
+/// begins to write another one, because the form is part of the digest. 1 had a copy of its models in each policy.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// All policies of one namespace with all that they may pick.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Always [`SCHEMA_VERSION`].
-    pub schema_version: u32,
     /// Whose it is.
     pub namespace: String,
     /// Counts upwards; a sidecar never goes back.
     pub version: u64,
-    /// `sha256:…` over the document without this field and without `version`: equal when nothing that decides changed.
+    /// `sha256:…` over the document without this field and without the version: equal when nothing that decides changed.
     pub digest: String,
     /// The policies, ascending by name.
     pub policies: Vec<PolicySnapshot>,
 }
 
 /// One policy with all that it may pick.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicySnapshot {
     /// What decides.
     pub policy: Policy,
     /// Where requests go.
     pub upstreams: Vec<Upstream>,
-    /// What can be picked, ascending by id; no two have one id.
-    pub deployments: Vec<Deployment>,
+    /// What can be picked, ascending by id; no two have one id. Policies of one snapshot share what is equal.
+    pub deployments: Vec<Arc<Deployment>>,
 }
 
 /// A server that answers requests.
@@ -165,8 +163,8 @@ impl Snapshot {
         version: u64,
         policies: Vec<PolicySnapshot>,
     ) -> Result<Self, SnapshotError> {
-        let digest = digest(&namespace, &policies)?;
-        Ok(Self { schema_version: SCHEMA_VERSION, namespace, version, digest, policies })
+        let digest = document::digest(&namespace, &policies)?;
+        Ok(Self { namespace, version, digest, policies })
     }
 
     /// Reads a document and checks it.
@@ -174,34 +172,14 @@ impl Snapshot {
     /// # Errors
     /// [`SnapshotError`] when it is malformed, of another form, or does not match its digest.
     pub fn read(json: &[u8]) -> Result<Self, SnapshotError> {
-        /// Read first, so that another form is told from a damaged document.
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Form {
-            schema_version: u32,
-        }
-        let Form { schema_version } = serde_json::from_slice(json)?;
-        if schema_version != SCHEMA_VERSION {
-            return Err(SnapshotError::Form { found: schema_version });
-        }
-        let snapshot: Self = serde_json::from_slice(json)?;
-        if digest(&snapshot.namespace, &snapshot.policies)? != snapshot.digest {
-            return Err(SnapshotError::Digest);
-        }
-        Ok(snapshot)
+        document::read(json)
     }
 
     /// The document's bytes.
     ///
     /// # Errors
     /// Passes on a serialisation failure, which no value of this type can cause today.
-    pub fn write(&self) -> Result<Vec<u8>, SnapshotError> {
-        Ok(serde_json::to_vec(self)?)
+    pub fn write(&self) -> Result<Vec<u8>, serde_json::Error> {
+        document::write(self)
     }
-}
-
-fn digest(namespace: &str, policies: &[PolicySnapshot]) -> Result<String, serde_json::Error> {
-    let mut hash = Sha256::new();
-    hash.update(serde_json::to_vec(&(SCHEMA_VERSION, namespace, policies))?);
-    Ok(format!("sha256:{}", hex::encode(hash.finalize())))
 }

@@ -1,5 +1,7 @@
 //! One way through a ranking: the filters that only the request and the moment decide.
 
+use std::sync::Arc;
+
 use vox_contracts::{ModelTier, TaskCategory};
 
 use crate::cost::Cost;
@@ -14,7 +16,7 @@ use crate::snapshot::Deployment;
 /// All that a walk reads.
 #[derive(Clone, Copy)]
 pub(crate) struct Walk<'a> {
-    pub(crate) deployments: &'a [Deployment],
+    pub(crate) deployments: &'a [Arc<Deployment>],
     pub(crate) facts: &'a [Facts],
     pub(crate) plan: &'a Plan,
     pub(crate) request: &'a Request,

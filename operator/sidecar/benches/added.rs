@@ -216,6 +216,7 @@ fn sidecar(upstream: SocketAddr) -> (Server, SocketAddr) {
             }))
             .unwrap()
         })
+        .map(|deployment: vox_routing::Deployment| std::sync::Arc::new(deployment))
         .collect();
     let policy = PolicySnapshot {
         policy: serde_json::from_value(json!({"name": "p", "generation": 1, "default": true})).unwrap(),

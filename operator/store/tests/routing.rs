@@ -101,3 +101,16 @@ async fn whoever_listens_hears_of_a_new_snapshot() {
     let heard = tokio::time::timeout(Duration::from_secs(10), watch.next()).await.unwrap().unwrap();
     assert_eq!(heard.as_deref(), Some("shop"));
 }
+
+#[tokio::test]
+async fn the_newest_snapshot_of_each_namespace_is_told() {
+    let Some(store) = store("heads").await else { return };
+    let mut newest = Vec::new();
+    for (namespace, digest) in [("shop", "sha256:1"), ("office", "sha256:2"), ("shop", "sha256:3")] {
+        newest.push(store.publish_snapshot(namespace, digest, document).await.unwrap().version);
+    }
+    let heads = store.snapshot_heads().await.unwrap();
+    let told: Vec<_> =
+        heads.iter().map(|head| (head.namespace.as_str(), head.version, head.digest.as_str())).collect();
+    assert_eq!(told, [("office", newest[1], "sha256:2"), ("shop", newest[2], "sha256:3")]);
+}

@@ -16,6 +16,7 @@ use super::validate::{Problem, ValidatedSource};
 /// Everything a status is made from.
 pub(crate) struct Observation<'a> {
     pub(crate) name: String,
+    pub(crate) namespace: String,
     pub(crate) generation: Option<i64>,
     pub(crate) previous: &'a ModelCatalogSourceStatus,
     pub(crate) verdict: Result<&'a ValidatedSource, &'a Problem>,
@@ -138,7 +139,7 @@ fn ready(seen: &Observation<'_>, status: &ModelCatalogSourceStatus) -> Verdict {
         });
         // Of a run that is under way, nobody wants to know the next.
         let next = status.next_refresh_time.as_ref().map(|time| time.0).filter(|_| !seen.running);
-        let next = messages::next_try(&seen.name, next);
+        let next = messages::next_try(&seen.name, &seen.namespace, next);
         return no(&attempt.outcome, format!("{}{kept}{next}", attempt.message));
     }
     match (&status.catalog, seen.verdict.is_ok_and(|source| source.suspend)) {
@@ -261,6 +262,7 @@ mod tests {
     ) -> ModelCatalogSourceStatus {
         describe(&Observation {
             name: "s".to_owned(),
+            namespace: "shop".to_owned(),
             waits: false,
             generation: Some(1),
             previous,
@@ -344,6 +346,7 @@ mod tests {
     fn an_invalid_spec_stalls_the_source_and_is_told_once() {
         let status = describe(&Observation {
             name: "s".to_owned(),
+            namespace: "shop".to_owned(),
             waits: false,
             generation: Some(2),
             previous: &Default::default(),
@@ -362,6 +365,7 @@ mod tests {
     fn a_source_without_a_place_says_that_it_waits() {
         let status = describe(&Observation {
             name: "s".to_owned(),
+            namespace: "shop".to_owned(),
             waits: true,
             generation: Some(1),
             previous: &Default::default(),

@@ -22,10 +22,10 @@ pub(crate) fn second_from(time: Timestamp) -> Timestamp {
 }
 
 /// When a failed source is tried again, and how to ask for it now.
-pub(crate) fn next_try(name: &str, next: Option<Timestamp>) -> String {
+pub(crate) fn next_try(name: &str, namespace: &str, next: Option<Timestamp>) -> String {
     let Some(next) = next else { return String::new() };
     format!(
-        "; next try at {}; `kubectl annotate mcat {name} vox.dev/requestedAt=\"$(date)\" --overwrite` asks now",
+        "; next try at {}; `kubectl annotate mcat {name} -n {namespace} vox.dev/requestedAt=\"$(date)\" --overwrite` asks now",
         minute(next)
     )
 }
@@ -50,6 +50,13 @@ mod tests {
 
     use super::*;
     use crate::model_catalog_source::validate::validate;
+
+    #[test]
+    fn the_command_that_asks_now_works_in_any_namespace() {
+        let hint = next_try("acme", "shop", Some(Timestamp::UNIX_EPOCH));
+        assert!(hint.contains("kubectl annotate mcat acme -n shop vox.dev/requestedAt="), "{hint}");
+        assert_eq!(next_try("acme", "shop", None), "");
+    }
 
     fn said(schedule: &str, max_age: &str) -> Option<String> {
         let spec = serde_json::json!({ "provider": { "openRouter": {} }, "minInterval": "1m",

@@ -1,11 +1,11 @@
 //! Reads what a policy refers to: the sources of its namespace, and their catalogs.
 
-use std::collections::BTreeMap;
-
 use kube::{Api, Client};
-use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
+use vox_contracts::entry::CatalogSourceRef;
 use vox_crds::ModelCatalogSource;
 use vox_store::Store;
+
+use super::resolve::{Catalogs, resolve};
 
 /// Why something could not be read; the next pass tries again.
 #[derive(Debug, thiserror::Error)]
@@ -16,21 +16,7 @@ pub(crate) enum Error {
     Store(#[from] vox_store::Error),
 }
 
-/// A source that a policy names.
-#[derive(Debug)]
-pub(crate) enum Resolved {
-    /// There is no such object.
-    Missing,
-    /// No fetch has worked yet.
-    NeverFetched,
-    /// It has a catalog.
-    Found { source: Box<ModelCatalogSource>, catalog: ModelCatalog },
-}
-
-/// Sources by name; each is read once, however many policies name it.
-pub(crate) type Catalogs = BTreeMap<String, Resolved>;
-
-/// Reads the sources that `names` holds and `known` does not.
+/// Reads the sources that `names` holds and `known` does not, and remembers where those that work are called.
 pub(crate) async fn read(
     client: &Client,
     store: &Store,
@@ -44,16 +30,14 @@ pub(crate) async fn read(
             continue;
         }
         let source = api.get_opt(&name).await.map_err(|error| Error::Source(name.clone(), error))?;
-        let resolved = match source.filter(|source| source.metadata.deletion_timestamp.is_none()) {
-            None => Resolved::Missing,
-            Some(source) => {
-                let reference = CatalogSourceRef { namespace: namespace.to_owned(), name: name.clone() };
-                store.catalog(&reference).await?.map_or(Resolved::NeverFetched, |catalog| Resolved::Found {
-                    source: Box::new(source),
-                    catalog,
-                })
-            }
-        };
+        let source = source.filter(|source| source.metadata.deletion_timestamp.is_none());
+        let reference = CatalogSourceRef { namespace: namespace.to_owned(), name: name.clone() };
+        let resolved = resolve(source.as_ref(), store.known_source(&reference).await?);
+        if let Some(models) = &resolved.models
+            && let Some(uid) = &models.remember
+        {
+            store.remember_upstream(uid, &models.upstream).await?;
+        }
         known.insert(name, resolved);
     }
     Ok(())

@@ -9,6 +9,8 @@ use vox_crds::routing_policy::{PickStatus, RoutingPolicyStatus, SnapshotStatus};
 use vox_routing::{Needs, Offline, Request, Router};
 use vox_store::routing::PublishedSnapshot;
 
+use super::resolve::Unresolved;
+
 /// Everything a status is made from.
 pub(crate) struct Observation<'a> {
     pub(crate) generation: Option<i64>,
@@ -17,8 +19,8 @@ pub(crate) struct Observation<'a> {
     pub(crate) invalid: Option<String>,
     /// Other policies of the namespace that are the default as well.
     pub(crate) other_defaults: Vec<String>,
-    /// What the spec names and what is not there.
-    pub(crate) unresolved: Vec<String>,
+    /// What the spec names and what is not as it should be.
+    pub(crate) unresolved: Vec<Unresolved>,
     /// Tests of the spec that fail, and why.
     pub(crate) failing: Vec<String>,
     /// What serves, if anything does.
@@ -52,6 +54,8 @@ pub(crate) fn describe(seen: &Observation<'_>) -> RoutingPolicyStatus {
             digest: serving.snapshot.digest.clone(),
             published_time: whole(serving.snapshot.published_at),
         }),
+        // Of another field manager.
+        sidecars: None,
     };
     for (kind, verdict) in [
         (types::ACCEPTED, accepted(seen)),
@@ -81,10 +85,17 @@ fn accepted(seen: &Observation<'_>) -> Verdict {
 }
 
 fn resolved(seen: &Observation<'_>) -> Verdict {
-    if seen.unresolved.is_empty() {
-        return (true, reasons::RESOLVED, "every catalog is there".to_owned());
+    match unresolved(seen) {
+        None => (true, reasons::RESOLVED, "every catalog is there".to_owned()),
+        Some((reason, message)) => (false, reason, message),
     }
-    (false, reasons::CATALOG_NOT_FOUND, seen.unresolved.join("; "))
+}
+
+/// The reason of the first that is not resolved, and the sentences of all.
+fn unresolved(seen: &Observation<'_>) -> Option<(&'static str, String)> {
+    let first = seen.unresolved.first()?;
+    let sentences: Vec<&str> = seen.unresolved.iter().map(|one| one.sentence.as_str()).collect();
+    Some((first.reason, sentences.join("; ")))
 }
 
 fn programmed(seen: &Observation<'_>) -> Verdict {
@@ -92,24 +103,38 @@ fn programmed(seen: &Observation<'_>) -> Verdict {
         Some(serving) => format!("; generation {} serves", serving.generation),
         None => "; nothing serves yet".to_owned(),
     };
-    let current = seen.serving.as_ref().is_some_and(|serving| Some(serving.generation) == seen.generation);
-    if current {
-        let failing =
-            seen.failing.first().map(|failing| format!(", though since a catalog changed {failing}"));
-        let message = format!("this generation serves{}", failing.unwrap_or_default());
-        return (true, reasons::PROGRAMMED, message);
+    let current = seen.serving.as_ref().filter(|serving| Some(serving.generation) == seen.generation);
+    if let Some(serving) = current {
+        return current_generation(seen, serving);
     }
     if let Some(invalid) = &seen.invalid {
         return (false, reasons::INVALID_SPEC, format!("{invalid}{serves}"));
     }
-    if !seen.unresolved.is_empty() {
-        return (false, reasons::CATALOG_NOT_FOUND, format!("{}{serves}", seen.unresolved.join("; ")));
+    if let Some((reason, sentences)) = unresolved(seen) {
+        return (false, reason, format!("{sentences}{serves}"));
     }
     if !seen.failing.is_empty() {
         return (false, reasons::TEST_FAILED, format!("{}{serves}", seen.failing.join("; ")));
     }
     let message = format!("no model of the catalogs may serve any category{serves}");
     (false, reasons::NO_CANDIDATE, message)
+}
+
+/// Of a generation that sidecars have been sent.
+fn current_generation(seen: &Observation<'_>, serving: &Serving<'_>) -> Verdict {
+    let left_out = seen.unresolved.iter().find(|one| !one.has_models);
+    if let Some(one) = left_out {
+        let message = format!("{}; this generation serves without its models", one.sentence);
+        return (false, one.reason, message);
+    }
+    if serving.router.policy_snapshot().deployments.is_empty() {
+        let message =
+            "this generation was sent to sidecars, but its catalogs have no model left; look at its sources";
+        return (false, reasons::NO_CANDIDATE, message.to_owned());
+    }
+    let failing = seen.failing.first().map(|failing| format!(", though since a catalog changed {failing}"));
+    let last_good = if seen.unresolved.is_empty() { "" } else { ", in part from a last good catalog" };
+    (true, reasons::PROGRAMMED, format!("this generation serves{last_good}{}", failing.unwrap_or_default()))
 }
 
 fn evidence(seen: &Observation<'_>) -> Verdict {
@@ -191,4 +216,64 @@ fn push(
         observed_generation: seen.generation,
         last_transition_time: since.unwrap_or_else(|| whole(seen.now)),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use vox_crds::RoutingPolicySpec;
+    use vox_routing::compile;
+
+    use super::*;
+
+    /// `Programmed` and `ResolvedRefs` of generation 1 without a model, with one source that is not resolved.
+    fn told(unresolved: Option<bool>) -> (Condition, Condition) {
+        let spec: RoutingPolicySpec =
+            serde_json::from_value(serde_json::json!({ "catalogs": [{ "name": "acme" }] })).unwrap();
+        let policy = spec.to_policy("shop", 1).unwrap();
+        let router = Router::new(compile(policy, Vec::new(), &BTreeMap::new()));
+        let unresolved = unresolved.map(|has_models| Unresolved {
+            reason: reasons::SOURCE_INVALID,
+            sentence: "source acme cannot be used".to_owned(),
+            has_models,
+        });
+        let snapshot = PublishedSnapshot {
+            version: 1,
+            digest: String::new(),
+            published_at: Timestamp::UNIX_EPOCH,
+            unchanged: false,
+        };
+        let status = describe(&Observation {
+            generation: Some(1),
+            previous: &RoutingPolicyStatus::default(),
+            invalid: None,
+            other_defaults: Vec::new(),
+            unresolved: unresolved.into_iter().collect(),
+            failing: Vec::new(),
+            serving: Some(Serving { generation: 1, router: &router, snapshot }),
+            now: Timestamp::UNIX_EPOCH,
+        });
+        let condition = |kind| status.conditions.iter().find(|one| one.type_ == kind).unwrap().clone();
+        (condition(types::PROGRAMMED), condition(types::RESOLVED_REFS))
+    }
+
+    #[test]
+    fn a_generation_that_serves_without_a_sources_models_is_not_called_programmed() {
+        let (programmed, resolved) = told(Some(false));
+        for told in [programmed, resolved] {
+            assert_eq!((told.status.as_str(), told.reason.as_str()), ("False", reasons::SOURCE_INVALID));
+            assert!(told.message.contains("source acme"), "{}", told.message);
+        }
+    }
+
+    #[test]
+    fn a_generation_without_any_model_is_not_called_programmed() {
+        let (programmed, resolved) = told(None);
+        assert_eq!(
+            (programmed.status.as_str(), programmed.reason.as_str()),
+            ("False", reasons::NO_CANDIDATE)
+        );
+        assert_eq!(resolved.status, "True");
+    }
 }

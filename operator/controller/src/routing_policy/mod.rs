@@ -2,9 +2,14 @@
 
 mod authority;
 mod build;
+mod built;
 mod dereference;
 mod describe;
+mod forget;
 mod publish;
+mod resolve;
+mod siblings;
+mod sidecars;
 mod status;
 mod watch;
 
@@ -26,8 +31,9 @@ use vox_store::routing::ProgrammedPolicy;
 
 use crate::context::Backoff;
 use crate::control_plane::Shared;
-use dereference::Catalogs;
 use describe::{Observation, Serving};
+use resolve::Catalogs;
+use siblings::{Siblings, wants_default};
 
 pub(crate) use watch::run;
 
@@ -53,9 +59,13 @@ struct Context {
     policies: Cache<Guarded>,
     /// Told when a policy is gone.
     gone: Arc<Notify>,
+    /// Told when something changed that the other policies of a namespace tell of.
+    siblings: Siblings,
     /// Held to program a policy, and alone to forget those that are gone: which ones are there must not change between
     /// looking and writing.
     programming: tokio::sync::RwLock<()>,
+    /// Policies that were built a moment ago.
+    built: built::Built,
     namespaces: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
@@ -152,7 +162,7 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
     let mut catalogs = Catalogs::new();
     let names = policy.spec.catalogs.iter().map(|catalog| catalog.name.clone()).collect();
     dereference::read(&shared.client, &shared.store, &namespace, names, &mut catalogs).await?;
-    let unresolved = build::unresolved(&policy.spec, &catalogs);
+    let unresolved = resolve::unresolved(&policy.spec, &namespace, &catalogs);
     let built = build::policy_snapshot(&policy.spec, &name, generation, &catalogs);
     let invalid = built.as_ref().err().map(ToString::to_string);
     let router = built.ok().map(Router::new);
@@ -170,6 +180,9 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
         }
     }
     let snapshot = publish::publish(context, &namespace, &mut catalogs).await?;
+    if !snapshot.unchanged {
+        context.siblings.of(&namespace, Some(&name));
+    }
     let uid = policy.uid();
     if !context.exists(policy) {
         context.gone.notify_one();
@@ -237,11 +250,9 @@ fn other_defaults(policy: &RoutingPolicy, context: &Context) -> Vec<String> {
     }
     let (namespace, uid) = (policy.namespace(), policy.uid());
     let policies = context.policies.state();
-    let rivals = policies.iter().filter(|other| {
-        other.namespace() == namespace
-            && other.uid() != uid
-            && other.0.as_ref().is_ok_and(|other| other.spec.is_default)
-    });
+    let rivals = policies
+        .iter()
+        .filter(|other| other.namespace() == namespace && other.uid() != uid && wants_default(other));
     let mut names: Vec<String> = rivals.map(|rival| rival.name_any()).collect();
     names.sort_unstable();
     names

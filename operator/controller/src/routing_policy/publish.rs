@@ -1,11 +1,11 @@
 //! Writes the snapshot of a namespace: the last good generation of each of its policies, over today's catalogs.
 
 use vox_crds::RoutingPolicySpec;
-use vox_routing::Snapshot;
+use vox_routing::{PolicySnapshot, Snapshot};
 use vox_store::routing::{ProgrammedPolicy, PublishedSnapshot};
 
-use super::dereference::{self, Catalogs};
-use super::{Context, build};
+use super::resolve::Catalogs;
+use super::{Context, dereference};
 
 /// Why a snapshot could not be published; the next pass tries again.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +33,9 @@ pub(crate) async fn publish(
         let Some(spec) = spec(&programmed) else { continue };
         let names = spec.catalogs.iter().map(|catalog| catalog.name.clone()).collect();
         dereference::read(&context.shared.client, store, namespace, names, catalogs).await?;
-        match build::policy_snapshot(&spec, &programmed.name, programmed.generation, catalogs) {
-            Ok(policy) => policies.push(policy),
+        match context.built.get(&programmed, &spec, catalogs).await {
+            // Its models are shared and not copied.
+            Ok(policy) => policies.push(PolicySnapshot::clone(&policy)),
             Err(error) => {
                 tracing::error!(%error, namespace, policy = programmed.name, "failed to read a policy that served")
             }
@@ -42,7 +43,7 @@ pub(crate) async fn publish(
     }
     let sealed = Snapshot::seal(namespace.to_owned(), 0, policies)?;
     let digest = sealed.digest.clone();
-    let document = |version| serde_json::to_vec(&Snapshot { version, ..sealed });
+    let document = |version| Snapshot { version, ..sealed }.write();
     Ok(store.publish_snapshot(namespace, &digest, document).await?)
 }
 

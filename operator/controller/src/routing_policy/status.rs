@@ -10,14 +10,15 @@ use vox_crds::{RoutingPolicy, RoutingPolicyStatus};
 use super::FIELD_MANAGER;
 use crate::metrics::Metrics;
 
-/// Writes `next` if it differs from what the object says.
+/// Writes `next` if it differs from what the object says. Sidecars are counted and written by themselves.
 pub(crate) async fn write(
     client: &Client,
     metrics: &Metrics,
     policy: &RoutingPolicy,
     next: &RoutingPolicyStatus,
 ) -> Result<(), kube::Error> {
-    if policy.status.as_ref() == Some(next) {
+    let before = policy.status.clone().map(|status| RoutingPolicyStatus { sidecars: None, ..status });
+    if before.as_ref() == Some(next) {
         return Ok(());
     }
     let api: Api<RoutingPolicy> = Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());

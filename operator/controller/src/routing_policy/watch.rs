@@ -1,11 +1,11 @@
 //! The watches behind the controller: policies, and the sources that they name.
 
-use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Config as ControllerConfig;
 use kube::runtime::events::{Recorder, Reporter};
@@ -16,15 +16,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vox_crds::ModelCatalogSource;
 
-use super::dereference::Catalogs;
-use super::{CONTROLLER, Context, Guarded, failed, publish, reconcile};
-use crate::context::{Backoff, filled};
+use super::forget::forget_missing;
+use super::siblings::{Siblings, to_look_at};
+use super::{CONTROLLER, Context, Guarded, failed, reconcile, sidecars};
+use crate::context::Backoff;
 use crate::control_plane::Shared;
 
 type Source = DeserializeGuard<ModelCatalogSource>;
-
-/// How often policies that are gone are looked for. A deletion that is seen is acted on at once.
-const FORGET: Duration = Duration::from_secs(60);
 
 /// Reconciles until told to end.
 pub(crate) async fn run(shared: Shared, end: CancellationToken) {
@@ -32,9 +30,12 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
     let (policies, writer) = reflector::store();
     let gone = Arc::new(Notify::new());
     let deleted = Arc::clone(&gone);
+    let (siblings, told) = Siblings::new();
+    let (seeing, known) = (siblings.clone(), policies.clone());
     let events = watcher(Api::<Guarded>::all(client.clone()), watcher::Config::default())
         .default_backoff()
         .modify(|policy: &mut Guarded| policy.meta_mut().managed_fields = None)
+        .inspect_ok(move |event| seeing.see(&known, event))
         .reflect(writer)
         .inspect_ok(move |event| {
             if let watcher::Event::Delete(_) = event {
@@ -49,17 +50,22 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         recorder: Recorder::new(client.clone(), reporter),
         backoff: Backoff::default(),
         namespaces: Default::default(),
+        built: Default::default(),
         policies: policies.clone(),
-        gone: Arc::clone(&gone),
+        gone,
+        siblings,
         programming: Default::default(),
         shared: Arc::clone(&shared),
     });
-    let forget = tokio::spawn(forget_missing(Arc::clone(&context), gone, end.clone()));
+    let forget = tokio::spawn(forget_missing(Arc::clone(&context), end.clone()));
+    let count = tokio::spawn(sidecars::count(Arc::clone(&context)));
     let named = policies.clone();
+    let siblings = to_look_at(told, policies.clone());
     let config = ControllerConfig::default().concurrency(shared.settings.concurrency);
     Controller::for_stream(events, policies)
         .with_config(config)
         .watches_stream(catalogs(client), move |source: Source| naming(&named, &source))
+        .reconcile_on(siblings)
         .graceful_shutdown_on(end.cancelled_owned())
         .run(reconcile, failed, context)
         .for_each(async |result| {
@@ -70,6 +76,7 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         })
         .await;
     forget.abort();
+    count.abort();
 }
 
 /// Sources whose catalog, endpoint or existence changed; most of what a status says is of no interest to a policy.
@@ -84,6 +91,14 @@ fn catalogs(client: Client) -> impl Stream<Item = Result<Source, watcher::Error>
     };
     watcher(Api::<Source>::all(client), watcher::Config::default())
         .default_backoff()
+        .map_ok(|event| match event {
+            // An object that is gone looks as it did before, and would be taken for unchanged.
+            watcher::Event::Delete(mut source) => {
+                source.meta_mut().deletion_timestamp.get_or_insert(Time(Timestamp::now()));
+                watcher::Event::Delete(source)
+            }
+            other => other,
+        })
         .touched_objects()
         .predicate_filter(changed, Default::default())
 }
@@ -97,38 +112,4 @@ fn naming(policies: &Cache<Guarded>, source: &Source) -> Vec<ObjectRef<Guarded>>
     let policies = policies.state();
     let naming = policies.iter().filter(|policy| policy.namespace() == namespace && names(policy));
     naming.map(|policy| ObjectRef::from_obj(&**policy)).collect()
-}
-
-/// A policy that is gone leaves the snapshot of its namespace.
-async fn forget_missing(context: Arc<Context>, gone: Arc<Notify>, end: CancellationToken) {
-    if !filled(&context.policies).await {
-        return;
-    }
-    // Namespaces whose snapshot still holds a policy that is gone.
-    let mut owed = BTreeSet::new();
-    while !end.is_cancelled() {
-        match forget(&context).await {
-            Ok(namespaces) => owed.extend(namespaces),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "failed to forget policies");
-            }
-        }
-        let mut failed = BTreeSet::new();
-        for namespace in owed {
-            if let Err(error) = publish::publish(&context, &namespace, &mut Catalogs::new()).await {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, namespace, "failed to publish a snapshot");
-                failed.insert(namespace);
-            }
-        }
-        owed = failed;
-        let _ = tokio::time::timeout(FORGET, gone.notified()).await;
-    }
-}
-
-/// Forgets the policies that are gone; returns the namespaces that lost one.
-async fn forget(context: &Context) -> vox_store::Result<Vec<String>> {
-    let _alone = context.programming.write().await;
-    let alive: Vec<String> = context.policies.state().iter().filter_map(|policy| policy.uid()).collect();
-    context.shared.store.forget_missing_policies(&alive).await
 }

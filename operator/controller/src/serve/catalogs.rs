@@ -81,9 +81,10 @@ impl FromRequestParts<Calls> for Caller {
             calls.shared.metrics.call_refused("token");
             tracing::warn!(target: "audit", namespace = source.namespace, source = source.name, path = parts.uri.path(), "call refused: no valid token");
         })?;
+        let user = &user.name;
         if *user != service_account_user(&source.namespace, &source.name) {
             calls.shared.metrics.call_refused("identity");
-            tracing::warn!(target: "audit", user = &*user, namespace = source.namespace, source = source.name, path = parts.uri.path(), "call refused: not the source's ServiceAccount");
+            tracing::warn!(target: "audit", user, namespace = source.namespace, source = source.name, path = parts.uri.path(), "call refused: not the source's ServiceAccount");
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "NotTheSource",

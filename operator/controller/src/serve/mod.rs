@@ -5,6 +5,7 @@ mod auth;
 mod catalogs;
 mod health;
 mod problem;
+mod reviews;
 mod snapshots;
 
 use std::net::SocketAddr;

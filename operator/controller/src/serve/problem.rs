@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{StatusCode, header};
 use vox_store::Error as StoreError;
 
 /// An answer that says no: `{"error": {"code": …, "message": …}}`.
@@ -9,11 +11,17 @@ pub(crate) struct Problem {
     status: StatusCode,
     code: &'static str,
     message: String,
+    retry_after: Option<Duration>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), retry_after: None }
+    }
+
+    /// Says when to try again: whole seconds, at least one.
+    pub(crate) fn retry_after(self, after: Duration) -> Self {
+        Self { retry_after: Some(after), ..self }
     }
 }
 
@@ -52,6 +60,23 @@ impl From<StoreError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::json!({ "error": { "code": self.code, "message": self.message } });
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        if let Some(after) = self.retry_after {
+            let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_who_is_to_come_later_is_told_in_whole_seconds() {
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "TooMany", "later");
+        let response = problem.retry_after(Duration::from_millis(1200)).into_response();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "2");
     }
 }

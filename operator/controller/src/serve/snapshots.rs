@@ -21,6 +21,7 @@ use super::auth::Authenticator;
 use super::problem::Problem;
 use crate::control_plane::Shared;
 use crate::names::is_object_name;
+use crate::presence::{Caller, Open};
 use crate::snapshots::Sent;
 
 /// How long nothing is sent at most. A sidecar that hears nothing for three times as long connects anew.
@@ -48,6 +49,8 @@ struct After {
     /// The version that the caller has; 0 when it has none.
     #[serde(default)]
     after: u64,
+    /// The policy that the caller decides with; none when it takes the namespace's default.
+    policy: Option<String>,
 }
 
 async fn follow(
@@ -58,29 +61,42 @@ async fn follow(
 ) -> Result<Response, Problem> {
     let bad = |error: String| Problem::new(StatusCode::BAD_REQUEST, "BadRequest", error);
     let Path(namespace) = path.map_err(|error| bad(error.to_string()))?;
-    let Query(After { after }) = query.map_err(|error| bad(error.to_string()))?;
+    let Query(After { after, policy }) = query.map_err(|error| bad(error.to_string()))?;
     if !is_object_name(&namespace) {
         return Err(bad("the namespace is no name of a Kubernetes object".to_owned()));
     }
-    admit(&calls, &namespace, &headers).await?;
+    // It only counts; a name that no policy has is no reason to leave a sidecar without what decides.
+    let policy = policy.filter(|policy| is_object_name(policy));
+    let caller = admit(&calls, &namespace, &headers).await?;
+    let presence = calls.shared.presences.open(&namespace, caller, policy, after).ok_or_else(|| {
+        calls.shared.metrics.call_refused("streams");
+        Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "TooManyStreams",
+            "this pod follows snapshots over too many connections already; close one",
+        )
+        .retry_after(HEARTBEAT)
+    })?;
     let newest = calls.shared.snapshots.follow(&calls.shared.store, &namespace).await?;
-    let lines = lines(newest, after, calls.end.clone());
+    let lines = lines(newest, after, presence, calls.end.clone());
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
 /// A pod reads the snapshots of its own namespace and of no other.
-async fn admit(calls: &Calls, namespace: &str, headers: &HeaderMap) -> Result<(), Problem> {
+async fn admit(calls: &Calls, namespace: &str, headers: &HeaderMap) -> Result<Caller, Problem> {
     let user = calls.authenticator.user(headers).await.inspect_err(|_| {
         calls.shared.metrics.call_refused("token");
         tracing::warn!(target: "audit", namespace, "snapshot refused: no valid token");
     })?;
-    if user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')).map(|(of, _)| of)
-        == Some(namespace)
+    if let Some((of, account)) = user.service_account()
+        && of == namespace
     {
-        return Ok(());
+        let of_account = || Caller::Account(account.to_owned());
+        return Ok(user.pod.clone().map_or_else(of_account, Caller::Pod));
     }
+    let user = &user.name;
     calls.shared.metrics.call_refused("identity");
-    tracing::warn!(target: "audit", user = &*user, namespace, "snapshot refused: not of this namespace");
+    tracing::warn!(target: "audit", user, namespace, "snapshot refused: not of this namespace");
     Err(Problem::new(
         StatusCode::FORBIDDEN,
         "NotOfTheNamespace",
@@ -94,25 +110,30 @@ type Line = Result<Bytes, Infallible>;
 fn lines(
     newest: watch::Receiver<Option<Arc<Sent>>>,
     after: u64,
+    presence: Open,
     end: CancellationToken,
 ) -> impl Stream<Item = Line> + Send + 'static {
     let until = Instant::now() + LASTS;
-    futures::stream::unfold((newest, after, end), move |(mut newest, sent, end)| async move {
-        loop {
-            let next = newest.borrow_and_update().clone().filter(|next| next.version > sent);
-            if let Some(next) = next {
-                return Some((Ok(next.document.clone()), (newest, next.version, end)));
-            }
-            tokio::select! {
-                changed = newest.changed() => if changed.is_err() { return None },
-                () = tokio::time::sleep(HEARTBEAT) => {
-                    return Some((Ok(Bytes::from_static(b"\n")), (newest, sent, end)));
+    futures::stream::unfold(
+        (newest, after, presence, end),
+        move |(mut newest, sent, presence, end)| async move {
+            loop {
+                let next = newest.borrow_and_update().clone().filter(|next| next.version > sent);
+                if let Some(next) = next {
+                    presence.sent(next.version);
+                    return Some((Ok(next.document.clone()), (newest, next.version, presence, end)));
                 }
-                () = tokio::time::sleep_until(until) => return None,
-                () = end.cancelled() => return None,
+                tokio::select! {
+                    changed = newest.changed() => if changed.is_err() { return None },
+                    () = tokio::time::sleep(HEARTBEAT) => {
+                        return Some((Ok(Bytes::from_static(b"\n")), (newest, sent, presence, end)));
+                    }
+                    () = tokio::time::sleep_until(until) => return None,
+                    () = end.cancelled() => return None,
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 #[cfg(test)]
@@ -120,6 +141,12 @@ mod tests {
     use futures::StreamExt as _;
 
     use super::*;
+    use crate::presence::Presences;
+
+    fn presence() -> Open {
+        let presences = Arc::new(Presences::default());
+        presences.open("shop", Caller::Pod("a".to_owned()), None, 0).unwrap()
+    }
 
     fn version(version: u64) -> Option<Arc<Sent>> {
         Some(Arc::new(Sent { version, document: format!("{version}\n").into() }))
@@ -129,7 +156,7 @@ mod tests {
     async fn a_sidecar_gets_what_is_newer_than_what_it_has_and_hears_a_heartbeat_otherwise() {
         let (sender, receiver) = watch::channel(version(7));
         let end = CancellationToken::new();
-        let mut lines = Box::pin(lines(receiver, 7, end.clone()));
+        let mut lines = Box::pin(lines(receiver, 7, presence(), end.clone()));
         assert_eq!(lines.next().await, Some(Ok(Bytes::from_static(b"\n"))), "it has 7 already");
         sender.send_replace(version(9));
         assert_eq!(lines.next().await, Some(Ok(Bytes::from_static(b"9\n"))));
@@ -140,7 +167,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_ends_so_that_a_revoked_token_does_not_read_on() {
         let (_sender, receiver) = watch::channel(version(1));
-        let lines = lines(receiver, 0, CancellationToken::new());
+        let lines = lines(receiver, 0, presence(), CancellationToken::new());
         let said: Vec<Line> = lines.collect().await;
         // The snapshot, and a heartbeat each fifteen seconds for half an hour; the last one may fall on its end.
         assert!((120..=121).contains(&said.len()), "{}", said.len());

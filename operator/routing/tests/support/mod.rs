@@ -6,6 +6,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use vox_contracts::entry::{ModelCatalogEntry, Pricing, Supports};
 use vox_contracts::generated::providers::{AuthStyle, ChatRouteBackend};
@@ -114,6 +115,7 @@ pub(crate) fn snapshot(policy: Policy, deployments: Vec<Deployment>) -> PolicySn
     names.sort_unstable();
     names.dedup();
     let upstreams = names.into_iter().map(upstream).collect();
+    let deployments = deployments.into_iter().map(Arc::new).collect();
     PolicySnapshot { policy, upstreams, deployments }
 }
 

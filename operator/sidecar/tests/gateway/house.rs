@@ -55,6 +55,7 @@ pub(crate) fn snapshot(version: u64, upstreams: Vec<UpstreamSpec>, policy: &Valu
     full.as_object_mut().unwrap().extend(policy.as_object().unwrap().clone());
     let mut deployments: Vec<_> = upstreams.iter().map(|upstream| deployment(&upstream.name)).collect();
     deployments.sort_by(|one, other| one.id.cmp(&other.id));
+    let deployments = deployments.into_iter().map(std::sync::Arc::new).collect();
     let policy = PolicySnapshot { policy: serde_json::from_value(full).unwrap(), upstreams, deployments };
     Snapshot::seal("shop".to_owned(), version, vec![policy]).unwrap()
 }

@@ -12,6 +12,7 @@ use vox_contracts::ProviderType;
 use vox_contracts::entry::CatalogSourceRef;
 
 pub use publish::PublishLimits;
+pub(crate) use read::published_catalog;
 pub use read::{AttemptState, CatalogState, SourceState};
 pub use retention::{Forgotten, Retention};
 

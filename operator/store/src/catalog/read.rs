@@ -102,16 +102,7 @@ impl Store {
             .bind(&uid)
             .execute(&mut *tx)
             .await?;
-        let (Some(state), _) = published(&mut tx, &uid).await? else { return Ok(None) };
-        Ok(Some(ModelCatalog {
-            schema_version: 1,
-            source: Some(source.clone()),
-            revision: Some(state.revision),
-            digest: Some(state.digest),
-            published_at: Some(state.published_at.to_string()),
-            aliases: Default::default(),
-            entries: entries(&mut tx, &uid).await?,
-        }))
+        published_catalog(&mut tx, &uid, source).await
     }
 
     /// Marks every source as gone whose uid is not among `alive`. Its history stays.
@@ -127,6 +118,24 @@ impl Store {
         .await?;
         Ok(done.rows_affected())
     }
+}
+
+/// The newest revision of a source with its entries, `None` before the first. The caller holds the source's row.
+pub(crate) async fn published_catalog(
+    tx: &mut PgConnection,
+    uid: &str,
+    source: &CatalogSourceRef,
+) -> Result<Option<ModelCatalog>> {
+    let (Some(state), _) = published(tx, uid).await? else { return Ok(None) };
+    Ok(Some(ModelCatalog {
+        schema_version: 1,
+        source: Some(source.clone()),
+        revision: Some(state.revision),
+        digest: Some(state.digest),
+        published_at: Some(state.published_at.to_string()),
+        aliases: Default::default(),
+        entries: entries(tx, uid).await?,
+    }))
 }
 
 /// The current entries of a source, ascending by id.

@@ -1,7 +1,12 @@
-//! The routing tables: programmed policies, and the snapshot of each namespace.
+//! The routing tables: programmed policies, what they last knew of their sources, the snapshot of each namespace,
+//! and the sidecars that follow it.
 
 mod policy;
+mod presence;
 mod snapshot;
+mod source;
 
 pub use policy::ProgrammedPolicy;
-pub use snapshot::{PublishedSnapshot, SnapshotWatch, StoredSnapshot};
+pub use presence::{SidecarCount, SidecarPresence};
+pub use snapshot::{PublishedSnapshot, SnapshotHead, SnapshotWatch, StoredSnapshot};
+pub use source::{KnownSource, SourceUpstream};

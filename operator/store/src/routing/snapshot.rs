@@ -16,6 +16,17 @@ pub struct StoredSnapshot {
     pub document: Vec<u8>,
 }
 
+/// The newest snapshot of one namespace, without its document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotHead {
+    /// Whose it is.
+    pub namespace: String,
+    /// Its version.
+    pub version: u64,
+    /// The digest of its content.
+    pub digest: String,
+}
+
 /// What a publication came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedSnapshot {
@@ -124,6 +135,26 @@ impl Store {
             })
         })
         .transpose()
+    }
+
+    /// The newest snapshots of all namespaces, ascending by namespace.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn snapshot_heads(&self) -> Result<Vec<SnapshotHead>> {
+        let rows = sqlx::query(
+            "SELECT namespace, version, digest FROM routing_snapshot ORDER BY namespace COLLATE \"C\"",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let head = |row: &sqlx::postgres::PgRow| {
+            Ok(SnapshotHead {
+                namespace: row.try_get("namespace")?,
+                version: unsigned(row.try_get("version")?),
+                digest: row.try_get("digest")?,
+            })
+        };
+        rows.iter().map(head).collect()
     }
 
     /// Listens for new snapshots of all namespaces, on a connection of its own.

@@ -1,0 +1,110 @@
+//! Policies that were built a moment ago. After a change each policy of a namespace publishes all of them; without this,
+//! twenty policies would be built four hundred times.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use vox_crds::routing_policy::{PolicyError, RoutingPolicySpec};
+use vox_routing::PolicySnapshot;
+use vox_store::routing::{ProgrammedPolicy, SourceUpstream};
+
+use super::build;
+use super::resolve::Catalogs;
+
+/// How long one is kept that nobody asks for: the passes of a namespace follow each other within seconds.
+const KEPT: Duration = Duration::from_secs(60);
+/// The most models of all that are kept, each of one or two kilobytes.
+const MODELS: u64 = 20_000;
+
+/// All that a policy is built from, short enough to compare.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Inputs {
+    uid: String,
+    generation: i64,
+    /// Of each source: its name, the digest of its catalog, the provider and the base URL.
+    sources: Vec<(String, Option<String>, String, String)>,
+}
+
+/// What was built.
+#[derive(Debug)]
+pub(crate) struct Built(Cache<Inputs, Arc<PolicySnapshot>>);
+
+impl Default for Built {
+    fn default() -> Self {
+        let models = |_: &Inputs, policy: &Arc<PolicySnapshot>| {
+            u32::try_from(policy.deployments.len()).unwrap_or(u32::MAX).max(1)
+        };
+        Self(Cache::builder().weigher(models).max_capacity(MODELS).time_to_idle(KEPT).build())
+    }
+}
+
+impl Built {
+    /// A programmed policy over these catalogs. `spec` is the policy's.
+    pub(crate) async fn get(
+        &self,
+        policy: &ProgrammedPolicy,
+        spec: &RoutingPolicySpec,
+        catalogs: &Catalogs,
+    ) -> Result<Arc<PolicySnapshot>, PolicyError> {
+        let inputs = inputs(policy, spec, catalogs);
+        if let Some(built) = self.0.get(&inputs).await {
+            return Ok(built);
+        }
+        let built = Arc::new(build::policy_snapshot(spec, &policy.name, policy.generation, catalogs)?);
+        self.0.insert(inputs, Arc::clone(&built)).await;
+        Ok(built)
+    }
+}
+
+fn inputs(policy: &ProgrammedPolicy, spec: &RoutingPolicySpec, catalogs: &Catalogs) -> Inputs {
+    let sources = spec.catalogs.iter().filter_map(|reference| {
+        let models = catalogs.get(&reference.name)?.models.as_ref()?;
+        let SourceUpstream { provider, base_url } = &models.upstream;
+        Some((reference.name.clone(), models.catalog.digest.clone(), provider.to_string(), base_url.clone()))
+    });
+    Inputs { uid: policy.uid.clone(), generation: policy.generation, sources: sources.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use vox_contracts::ProviderType;
+
+    use super::super::resolve::{Models, Resolved};
+    use super::*;
+
+    fn catalogs(digest: &str, base_url: &str) -> Catalogs {
+        let catalog = serde_json::from_value(
+            serde_json::json!({ "schema_version": 1, "digest": digest, "entries": [] }),
+        );
+        let upstream = SourceUpstream { provider: ProviderType::Ollama, base_url: base_url.to_owned() };
+        let models = Models { upstream, catalog: catalog.unwrap(), remember: None };
+        Catalogs::from([("acme".to_owned(), Resolved { models: Some(models), trouble: None })])
+    }
+
+    #[tokio::test]
+    async fn a_policy_is_built_again_only_when_something_that_it_is_built_from_changed() {
+        let spec = serde_json::json!({ "catalogs": [{ "name": "acme" }] });
+        let policy = |generation| ProgrammedPolicy {
+            uid: "a".to_owned(),
+            namespace: "shop".to_owned(),
+            name: "main".to_owned(),
+            generation,
+            spec: spec.clone(),
+        };
+        let read: RoutingPolicySpec = serde_json::from_value(spec.clone()).unwrap();
+        let built = Built::default();
+        let get = async |generation, digest, base_url| {
+            built.get(&policy(generation), &read, &catalogs(digest, base_url)).await.unwrap()
+        };
+        let first = get(1, "sha256:1", "http://one").await;
+        assert!(Arc::ptr_eq(&first, &get(1, "sha256:1", "http://one").await));
+        for other in [
+            get(2, "sha256:1", "http://one").await,
+            get(1, "sha256:2", "http://one").await,
+            get(1, "sha256:1", "http://two").await,
+        ] {
+            assert!(!Arc::ptr_eq(&first, &other));
+        }
+    }
+}

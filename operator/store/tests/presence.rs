@@ -1,0 +1,64 @@
+//! Which sidecars are there, on a real Postgres.
+
+// Clippy knows test functions, not their helpers.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{connection, store};
+use uuid::Uuid;
+use vox_store::routing::{SidecarCount, SidecarPresence};
+
+fn sidecar(pod: &str, policy: Option<&str>, stream: u128, version: u64) -> SidecarPresence {
+    SidecarPresence {
+        namespace: "shop".to_owned(),
+        pod: pod.to_owned(),
+        policy: policy.map(ToOwned::to_owned),
+        stream: Uuid::from_u128(stream),
+        version,
+    }
+}
+
+fn count(policy: Option<&str>, version: u64, sidecars: u64) -> SidecarCount {
+    SidecarCount { namespace: "shop".to_owned(), policy: policy.map(ToOwned::to_owned), version, sidecars }
+}
+
+#[tokio::test]
+async fn sidecars_are_counted_by_policy_and_version() {
+    let Some(store) = store("presence").await else { return };
+    let there = [
+        sidecar("a", None, 1, 7),
+        sidecar("b", None, 2, 7),
+        sidecar("c", None, 3, 6),
+        sidecar("a", Some("main"), 4, 7),
+    ];
+    store.see_sidecars(&there).await.unwrap();
+    store.see_sidecars(&[sidecar("c", None, 3, 7)]).await.unwrap();
+    store.see_sidecars(&[]).await.unwrap();
+    assert_eq!(store.count_sidecars().await.unwrap(), [count(None, 7, 3), count(Some("main"), 7, 1)]);
+    store.forget_sidecars(&[Uuid::from_u128(2)]).await.unwrap();
+    assert_eq!(store.count_sidecars().await.unwrap()[0], count(None, 7, 2));
+}
+
+#[tokio::test]
+async fn a_pod_that_connects_anew_is_one_sidecar_and_the_end_of_its_old_stream_is_not_its_own() {
+    let Some(store) = store("reconnected").await else { return };
+    store.see_sidecars(&[sidecar("a", None, 1, 6), sidecar("a", None, 2, 7)]).await.unwrap();
+    assert_eq!(store.count_sidecars().await.unwrap(), [count(None, 7, 1)]);
+    store.forget_sidecars(&[Uuid::from_u128(1)]).await.unwrap();
+    assert_eq!(store.count_sidecars().await.unwrap(), [count(None, 7, 1)]);
+}
+
+#[tokio::test]
+async fn a_sidecar_that_nobody_sees_any_more_does_not_count_and_is_removed() {
+    let Some(store) = store("unseen").await else { return };
+    store.see_sidecars(&[sidecar("a", None, 1, 7)]).await.unwrap();
+    let mut raw = connection("unseen").await;
+    let long_ago = "UPDATE sidecar_presence SET seen_at = now() - interval '91 seconds'";
+    sqlx::query(long_ago).execute(&mut raw).await.unwrap();
+    assert_eq!(store.count_sidecars().await.unwrap(), []);
+    store.forget_sidecars(&[]).await.unwrap();
+    let left: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sidecar_presence").fetch_one(&mut raw).await.unwrap();
+    assert_eq!(left, 0);
+}
