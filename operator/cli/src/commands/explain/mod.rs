@@ -37,6 +37,9 @@ struct Explained {
     /// The rule of the contract that told category or complexity from the text's shape, if one had to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
+    /// Whether the complexity was stated.
+    #[serde(default)]
+    complexity_stated: bool,
     /// Whether the cheapest was asked for.
     #[serde(default)]
     force_cost: bool,
@@ -106,12 +109,13 @@ fn decide(
 ) -> Result<Explained, Error> {
     let (namespace, version) = (snapshot.namespace.clone(), snapshot.version);
     let router = Router::new(choose(snapshot, policy)?);
-    let Asked { request, rule } = asked;
+    let Asked { request, rule, complexity_stated } = asked;
     Ok(Explained {
         namespace: Some(namespace),
         snapshot: Some(version),
         input_tokens: Some(request.input_tokens),
         rule: rule.map(str::to_owned),
+        complexity_stated,
         force_cost: request.force_cost,
         decision: None,
         record: None,
@@ -173,6 +177,7 @@ async fn live(gateway: &Gateway, args: &ExplainArgs, text: &str, asked: Asked) -
     let mut explained = Progress::during("asking the gateway", Box::pin(answer)).await?;
     explained.input_tokens = Some(asked.request.input_tokens);
     explained.rule = asked.rule.map(str::to_owned);
+    explained.complexity_stated = asked.complexity_stated;
     Ok(explained)
 }
 

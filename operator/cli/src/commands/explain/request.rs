@@ -14,6 +14,7 @@ use crate::error::Error;
 pub(crate) struct Asked {
     pub(crate) request: Request,
     pub(crate) rule: Option<&'static str>,
+    pub(crate) complexity_stated: bool,
 }
 
 impl Asked {
@@ -49,6 +50,7 @@ impl Asked {
                 ..Request::default()
             },
             rule: told.map(|told| told.rule),
+            complexity_stated: hints.complexity.is_some(),
         })
     }
 }

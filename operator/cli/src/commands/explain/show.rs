@@ -76,6 +76,7 @@ fn call(text: &mut String, call: &Call) {
 fn head(text: &mut String, explained: &Explained, explanation: &Explanation) {
     let asked = &explanation.asked;
     let rule = explained.rule.as_deref();
+    let complexity_rule = rule.filter(|_| !explained.complexity_stated);
     let figure = |name: &str| {
         explanation
             .figures
@@ -90,8 +91,20 @@ fn head(text: &mut String, explained: &Explained, explanation: &Explanation) {
         "policy",
         &format!("{of}{} generation {}{version}", explanation.policy, explanation.generation),
     );
-    line(text, "category", &format!("{}, {}", asked.category, category_by(asked.category_by, rule)));
-    line(text, "complexity", &format!("{}, {}", asked.complexity, complexity_by(asked.complexity_by, rule)));
+    line(
+        text,
+        "category",
+        &format!("{}, {}", asked.category, by_shape(category_by(asked.category_by, rule), explained)),
+    );
+    line(
+        text,
+        "complexity",
+        &format!(
+            "{}, {}",
+            asked.complexity,
+            by_shape(complexity_by(asked.complexity_by, complexity_rule), explained)
+        ),
+    );
     if let Some(tokens) = explained.input_tokens {
         line(text, "input", &format!("about {tokens} tokens"));
     }
@@ -110,13 +123,18 @@ fn head(text: &mut String, explained: &Explained, explanation: &Explanation) {
     }
 }
 
+/// Of a call that was made, a gateway does not say whether its client stated it or its shape told it.
+fn by_shape(by: String, explained: &Explained) -> String {
+    if explained.record.is_some() && by == "as stated" { "as stated, or by its shape".to_owned() } else { by }
+}
+
 fn category_by(by: CategoryBy, rule: Option<&str>) -> String {
     match (by, rule) {
         (CategoryBy::Vectors, _) => "because vectors are asked for".to_owned(),
         (CategoryBy::Name, _) => "by the model's name".to_owned(),
         (CategoryBy::ResearchHint, _) => "by the hint that sources are needed".to_owned(),
         (CategoryBy::Request, Some(rule)) => format!("by the text's shape (rule {rule})"),
-        (CategoryBy::Request, None) => "as the request says, or by its shape".to_owned(),
+        (CategoryBy::Request, None) => "as stated".to_owned(),
         (CategoryBy::Default, _) => "by default".to_owned(),
     }
 }
@@ -124,8 +142,8 @@ fn category_by(by: CategoryBy, rule: Option<&str>) -> String {
 fn complexity_by(by: ComplexityBy, rule: Option<&str>) -> String {
     match (by, rule) {
         (ComplexityBy::Default, _) => "by default".to_owned(),
-        (ComplexityBy::Request, Some(rule)) => format!("as the request says, or by its shape (rule {rule})"),
-        (ComplexityBy::Request, None) => "as the request says, or by its shape".to_owned(),
+        (ComplexityBy::Request, Some(rule)) => format!("by the text's shape (rule {rule})"),
+        (ComplexityBy::Request, None) => "as stated".to_owned(),
         (ComplexityBy::Clamped, _) => "the nearest that there is".to_owned(),
         (ComplexityBy::ToolHints, _) => "because tools will be needed".to_owned(),
         (ComplexityBy::CategoryFloor, _) => "the category is never simpler".to_owned(),

@@ -105,22 +105,18 @@ impl Tested {
             .map(|serves| {
                 [
                     serves.category.to_string(),
-                    serves.pick.clone().unwrap_or_else(|| nobody(serves)),
+                    serves.pick.clone().unwrap_or_else(|| "nobody".to_owned()),
                     or_none(serves.score.map(score)),
-                    or_none(serves.runner_up.clone()),
+                    or_none(serves.runner_up.clone().or_else(|| serves.refusal.clone())),
                 ]
             })
             .collect();
-        format!("{text}\n{}", table(["CATEGORY", "PICK", "SCORE", "RUNNER-UP"], &rows))
+        format!("{text}\n{}", table(["CATEGORY", "PICK", "SCORE", "RUNNER-UP, OR WHY NOBODY"], &rows))
     }
 }
 
 fn told(count: usize, one: &str, many: &str) -> String {
     if count == 1 { format!("1 test {one}") } else { format!("{count} tests {many}") }
-}
-
-fn nobody(serves: &Serves) -> String {
-    format!("nobody: {}", serves.refusal.as_deref().unwrap_or("no candidate"))
 }
 
 #[cfg(test)]
@@ -162,7 +158,7 @@ mod tests {
     fn a_policy_that_allows_nobody_is_not_well_even_without_tests() {
         let tested = tested("allow: { models: [\"none/*\"] }");
         assert_eq!(tested.exit(), Exit::No);
-        assert!(tested.text().contains("nobody: no model is left for category"), "{}", tested.text());
+        assert!(tested.text().contains("no model is left for category"), "{}", tested.text());
     }
 
     #[test]
