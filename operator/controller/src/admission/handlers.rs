@@ -12,6 +12,7 @@ use http::StatusCode;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
+use super::clear_keys::{Verdict, judge};
 use super::inject::{Injection, inject};
 use super::policies::Policies;
 use super::review::{Answer, Question, Request};
@@ -29,11 +30,14 @@ struct Calls {
     reading: Arc<Semaphore>,
 }
 
-/// `POST /admission/inject`.
+/// `POST /admission/inject` and `POST /admission/validate`.
 pub(crate) fn routes(injection: Option<Injection>, policies: Arc<Policies>) -> Router {
     let calls =
         Calls { injection: injection.map(Arc::new), policies, reading: Arc::new(Semaphore::new(AT_ONCE)) };
-    Router::new().route("/admission/inject", post(injected)).with_state(calls)
+    Router::new()
+        .route("/admission/inject", post(injected))
+        .route("/admission/validate", post(validated))
+        .with_state(calls)
 }
 
 /// An answer that is none: the `failurePolicy` of the webhook then rules.
@@ -41,6 +45,13 @@ type Failed = (StatusCode, String);
 
 async fn injected(State(calls): State<Calls>, body: Body) -> Response {
     match answer(&calls, body, |request| sidecar(&calls, request)).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(failed) => failed.into_response(),
+    }
+}
+
+async fn validated(State(calls): State<Calls>, body: Body) -> Response {
+    match answer(&calls, body, |request| Ok(clear_keys(request))).await {
         Ok(answer) => Json(answer).into_response(),
         Err(failed) => failed.into_response(),
     }
@@ -60,7 +71,7 @@ async fn answer(
 }
 
 fn sidecar(calls: &Calls, request: Request) -> Result<Answer, Failed> {
-    let Request { uid, namespace, object } = request;
+    let Request { uid, namespace, object, .. } = request;
     let Some(settings) = &calls.injection else {
         return Err((
             StatusCode::SERVICE_UNAVAILABLE,
@@ -81,6 +92,18 @@ fn sidecar(calls: &Calls, request: Request) -> Result<Answer, Failed> {
         Err(refusal) => {
             tracing::info!(namespace, pod, %refusal, "a pod was refused");
             Ok(Answer::deny(uid, refusal.to_string()))
+        }
+    }
+}
+
+fn clear_keys(request: Request) -> Answer {
+    let Request { uid, namespace, object, old_object } = request;
+    match judge(&object, &old_object) {
+        Verdict::Clean => Answer::allow(uid, Vec::new()),
+        Verdict::Tolerated(message) => Answer::allow(uid, vec![message]),
+        Verdict::Refused(message) => {
+            tracing::info!(namespace, object = name(&object), "an object with a key in clear was refused");
+            Answer::deny(uid, message)
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Admission: a labelled pod gets its sidecar, and a provider's key in clear is refused. `inject` and what it is made of are
-//! pure; `handlers` speaks to the API server; `bundle` keeps the API server's trust.
+//! Admission: a labelled pod gets its sidecar, and a provider's key in clear is refused. `inject` with what it is made of,
+//! and `clear_keys`, are pure; `handlers` speaks to the API server; `bundle` keeps the API server's trust.
 
 pub(crate) mod bundle;
+mod clear_keys;
 mod environment;
 mod handlers;
 mod inject;

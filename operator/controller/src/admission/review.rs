@@ -12,6 +12,7 @@ pub(crate) struct Question {
 
 /// About one object that somebody wants to write.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Request {
     pub(crate) uid: String,
     /// Where it goes; the object itself need not say yet.
@@ -19,6 +20,9 @@ pub(crate) struct Request {
     pub(crate) namespace: String,
     #[serde(default)]
     pub(crate) object: Value,
+    /// What it was before; null where it is new.
+    #[serde(default)]
+    pub(crate) old_object: Value,
 }
 
 /// What it is answered.
