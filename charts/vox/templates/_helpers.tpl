@@ -82,3 +82,26 @@ true
 true
 {{- end -}}
 {{- end -}}
+
+{{/* Name of the shared gateway's Deployment, Service and ServiceAccount. */}}
+{{- define "vox.gateway" -}}
+{{- include "vox.fullname" . }}-gateway
+{{- end -}}
+
+{{/* Image of the sidecar and of the shared gateway. */}}
+{{- define "vox.sidecarImage" -}}
+{{- $image := .Values.sidecar.image -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $image.repository (default .Chart.AppVersion $image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* With cert-manager, its injector keeps the authority in the webhook configurations; otherwise the operator does. */}}
+{{- define "vox.webhookAnnotations" -}}
+{{- if include "vox.certManager" . -}}
+annotations:
+  cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "vox.operator" . }}
+{{- end -}}
+{{- end -}}

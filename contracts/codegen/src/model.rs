@@ -267,6 +267,7 @@ pub(crate) struct Provider {
     pub(crate) description: String,
     pub(crate) base_url: Option<String>,
     pub(crate) credential: Option<String>,
+    pub(crate) key_prefixes: Vec<String>,
     pub(crate) list_requires_credential: bool,
     pub(crate) openai_compatible: bool,
     pub(crate) route_kind: String,

@@ -74,6 +74,30 @@ pub struct RetentionSettings {
     pub retention_changes_days: u16,
 }
 
+/// What the injector puts into pods.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct InjectionSettings {
+    /// Image of the sidecar. Unset: no pod gets one.
+    #[arg(long, env = "VOX_SIDECAR_IMAGE")]
+    pub sidecar_image: Option<String>,
+    /// Pull policy of that image.
+    #[arg(long, env = "VOX_SIDECAR_IMAGE_PULL_POLICY", default_value = "IfNotPresent")]
+    pub sidecar_image_pull_policy: String,
+    /// The sidecar's resources, as JSON of a container's `resources`.
+    #[arg(long, env = "VOX_SIDECAR_RESOURCES", default_value = "{}", value_parser = json)]
+    pub sidecar_resources: serde_json::Value,
+    /// Name of the webhook configurations in which to keep the authority of the operator's certificate. Unset: none.
+    #[arg(long, env = "VOX_WEBHOOK_CONFIGURATION")]
+    pub webhook_configuration: Option<String>,
+    /// Where the API server asks about pods, over TLS, without a credential.
+    #[arg(long, env = "VOX_LISTEN_ADMISSION", default_value = "0.0.0.0:8444")]
+    pub listen_admission: SocketAddr,
+}
+
+fn json(text: &str) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
 /// Settings of `run`.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct RunSettings {
@@ -117,6 +141,9 @@ pub struct RunSettings {
     /// are not counted; their jitter spreads them.
     #[arg(long, env = "VOX_RUNS_AT_ONCE", default_value_t = 16)]
     pub runs_at_once: usize,
+    /// What the injector puts into pods.
+    #[command(flatten)]
+    pub injection: InjectionSettings,
     /// Where Jobs and sidecars reach the control API, over TLS.
     #[arg(long, env = "VOX_LISTEN", default_value = "0.0.0.0:8443")]
     pub listen: SocketAddr,

@@ -3,6 +3,7 @@
 //! `run` serves on every replica and reconciles on the one that holds the lease; `discover` is what a source's Job runs;
 //! `migrate` brings the database up to date and ends (`run` does the same by itself).
 
+mod admission;
 pub mod args;
 mod context;
 mod control_plane;

@@ -17,7 +17,7 @@ use crate::control_plane::{ControlPlane, Readiness, Shared};
 use crate::lease::Elector;
 use crate::metrics::Metrics;
 use crate::snapshots::Snapshots;
-use crate::{migrate, model_catalog_source, retention, routing_policy, serve, tls};
+use crate::{admission, migrate, model_catalog_source, retention, routing_policy, serve, tls};
 
 const DATABASE: &str = "the database";
 const CERTIFICATE: &str = "its certificate";
@@ -91,9 +91,10 @@ async fn control(shared: Shared, end: CancellationToken) -> anyhow::Result<()> {
     };
     shared.readiness.done(CERTIFICATE);
     let keeper = tokio::spawn(tls::keep(Arc::clone(&shared), config.clone()));
-    let served = serve::control(shared, config, end).await;
+    let admission = serve::admission(Arc::clone(&shared), config.clone(), end.clone());
+    let served = tokio::try_join!(serve::control(shared, config, end), admission);
     keeper.abort();
-    served
+    served.map(drop)
 }
 
 /// Reconciles while holding the lease. Losing it ends the process: the other replica already reconciles.
@@ -123,6 +124,7 @@ async fn lead(shared: Shared, end: CancellationToken) -> anyhow::Result<()> {
         lost = elector.hold() => Err(lost.context("lost the lease")),
         _ = controllers => if end.is_cancelled() { Ok(()) } else { Err(anyhow::anyhow!("a controller ended")) },
         never = retention::keep(&shared) => match never {},
+        never = admission::bundle::keep(&shared) => match never {},
     };
     shared.metrics.leads(false);
     stop.cancel();

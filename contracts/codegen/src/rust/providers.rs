@@ -211,6 +211,8 @@ pub struct ProviderInfo {
     pub base_url: Option<&'static str>,
     /// The credential's customary name; none when there is no credential.
     pub credential: Option<&'static str>,
+    /// How its keys begin; empty where they have no beginning of their own.
+    pub key_prefixes: &'static [&'static str],
     /// Whether the model list needs the credential.
     pub list_requires_credential: bool,
     /// Whether it takes OpenAI's chat completions.
@@ -252,7 +254,7 @@ fn table(providers: &[Provider]) -> String {
         let _ = write!(
             rows,
             "ProviderInfo {{ provider: ProviderType::{}, name: {:?}, display_name: {:?}, description: {:?}, \
-             base_url: {}, credential: {}, list_requires_credential: {}, openai_compatible: {}, \
+             base_url: {}, credential: {}, key_prefixes: &{:?}, list_requires_credential: {}, openai_compatible: {}, \
              route_kind: ChatRouteBackend::{}, fallback_kind: {fallback}, auth_style: AuthStyle::{}, \
              headers: &[{headers}], list_endpoint: {}, catalog: {catalog}, pricing_unit: PricingUnit::{}, \
              semconv_name: {:?}, local: {} }},",
@@ -262,6 +264,7 @@ fn table(providers: &[Provider]) -> String {
             p.description,
             option_str(p.base_url.as_deref()),
             option_str(p.credential.as_deref()),
+            p.key_prefixes,
             p.list_requires_credential,
             p.openai_compatible,
             pascal(&p.route_kind),

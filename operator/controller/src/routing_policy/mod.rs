@@ -1,6 +1,6 @@
 //! The controller of `RoutingPolicy`: dereference → build and test → program → publish → status.
 
-mod authority;
+pub(crate) mod authority;
 mod build;
 mod built;
 mod dereference;

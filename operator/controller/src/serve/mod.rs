@@ -23,6 +23,8 @@ use crate::control_plane::Shared;
 
 /// Bound on one call of the control API; a publication of ten thousand models takes a second.
 const CALL: Duration = Duration::from_secs(60);
+/// Bound on one question of the API server, which waits as long.
+const QUESTION: Duration = Duration::from_secs(5);
 /// How long calls in flight may go on after the process is told to end.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -32,13 +34,33 @@ pub(crate) async fn control(shared: Shared, tls: RustlsConfig, end: Cancellation
     let authenticator = auth::Authenticator::new(shared.client.clone());
     let routes = catalogs::routes(Arc::clone(&shared), authenticator.clone());
     let app = bounded(routes.merge(snapshots::routes(shared, authenticator, end.clone())));
-    let handle = Handle::new();
-    drain(handle.clone(), end);
-    axum_server::bind_rustls(listen, tls)
-        .handle(handle)
-        .serve(app.into_make_service())
+    secured(listen, tls, app, end)
         .await
         .with_context(|| format!("failed to serve the control API on {listen}"))
+}
+
+/// Serves the API server's questions about pods until told to end: on a port of its own, because no NetworkPolicy can name
+/// the API server, and the control API's is not for everybody.
+pub(crate) async fn admission(
+    shared: Shared,
+    tls: RustlsConfig,
+    end: CancellationToken,
+) -> anyhow::Result<()> {
+    let listen = shared.settings.injection.listen_admission;
+    let app = crate::admission::routes(&shared, end.clone())
+        .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, QUESTION));
+    secured(listen, tls, app, end).await.with_context(|| format!("failed to serve admission on {listen}"))
+}
+
+async fn secured(
+    listen: SocketAddr,
+    tls: RustlsConfig,
+    app: Router,
+    end: CancellationToken,
+) -> std::io::Result<()> {
+    let handle = Handle::new();
+    drain(handle.clone(), end);
+    axum_server::bind_rustls(listen, tls).handle(handle).serve(app.into_make_service()).await
 }
 
 /// Serves probes and metrics until told to end.

@@ -1,0 +1,169 @@
+//! What the API server calls. It shows no credential, so these paths do nothing but answer, about an object that the
+//! caller has itself.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use http::StatusCode;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use super::clear_keys::{Verdict, judge};
+use super::inject::{Injection, inject};
+use super::policies::Policies;
+use super::review::{Answer, Question, Request};
+
+/// The API server takes objects of up to 3 MiB.
+const LONGEST: usize = 4 << 20;
+/// So many questions are read at the same time: whoever reaches the port must not fill the memory.
+const AT_ONCE: usize = 8;
+
+#[derive(Clone)]
+struct Calls {
+    /// Nothing where no image of the sidecar was named.
+    injection: Option<Arc<Injection>>,
+    policies: Arc<Policies>,
+    reading: Arc<Semaphore>,
+}
+
+/// `POST /admission/inject` and `POST /admission/validate`.
+pub(crate) fn routes(injection: Option<Injection>, policies: Arc<Policies>) -> Router {
+    let calls =
+        Calls { injection: injection.map(Arc::new), policies, reading: Arc::new(Semaphore::new(AT_ONCE)) };
+    Router::new()
+        .route("/admission/inject", post(injected))
+        .route("/admission/validate", post(validated))
+        .with_state(calls)
+}
+
+/// An answer that is none: the `failurePolicy` of the webhook then rules.
+type Failed = (StatusCode, String);
+
+async fn injected(State(calls): State<Calls>, body: Body) -> Response {
+    match answer(&calls, body, |request| sidecar(&calls, request)).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(failed) => failed.into_response(),
+    }
+}
+
+async fn validated(State(calls): State<Calls>, body: Body) -> Response {
+    match answer(&calls, body, |request| Ok(clear_keys(request))).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(failed) => failed.into_response(),
+    }
+}
+
+async fn answer(
+    calls: &Calls,
+    body: Body,
+    decide: impl Fn(Request) -> Result<Answer, Failed>,
+) -> Result<Answer, Failed> {
+    let _reading = calls.reading.acquire().await;
+    let bad =
+        |error: String| (StatusCode::BAD_REQUEST, format!("failed to read the AdmissionReview: {error}"));
+    let body = to_bytes(body, LONGEST).await.map_err(|error| bad(error.to_string()))?;
+    let question: Question = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
+    decide(question.request)
+}
+
+fn sidecar(calls: &Calls, request: Request) -> Result<Answer, Failed> {
+    let Request { uid, namespace, object, .. } = request;
+    let Some(settings) = &calls.injection else {
+        return Err((
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no image of the sidecar is set: --sidecar-image".to_owned(),
+        ));
+    };
+    let Some(policies) = calls.policies.of(&namespace) else {
+        let message = "this replica has not read the policies yet; try again in a moment";
+        return Err((StatusCode::SERVICE_UNAVAILABLE, message.to_owned()));
+    };
+    let pod = name(&object);
+    match inject(&object, &policies, settings) {
+        Ok(injected) => {
+            tracing::debug!(namespace, pod, operations = injected.patch.len(), "answered about a pod");
+            Answer::patch(uid, &injected.patch, injected.warnings)
+                .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+        }
+        Err(refusal) => {
+            tracing::info!(namespace, pod, %refusal, "a pod was refused");
+            Ok(Answer::deny(uid, refusal.to_string()))
+        }
+    }
+}
+
+fn clear_keys(request: Request) -> Answer {
+    let Request { uid, namespace, object, old_object } = request;
+    match judge(&object, &old_object) {
+        Verdict::Clean => Answer::allow(uid, Vec::new()),
+        Verdict::Tolerated(message) => Answer::allow(uid, vec![message]),
+        Verdict::Refused(message) => {
+            tracing::info!(namespace, object = name(&object), "an object with a key in clear was refused");
+            Answer::deny(uid, message)
+        }
+    }
+}
+
+/// A pod of a ReplicaSet has no name yet.
+fn name(object: &Value) -> &str {
+    let text = |path| object.pointer(path).and_then(Value::as_str);
+    text("/metadata/name").or_else(|| text("/metadata/generateName")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn calls() -> Calls {
+        Calls { injection: None, policies: Arc::default(), reading: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_cannot_know_gives_no_answer_so_that_the_failure_policy_rules() {
+        let mut calls = calls();
+        let review = || {
+            Body::from(json!({ "request": { "uid": "1", "namespace": "shop", "object": {} } }).to_string())
+        };
+        assert_eq!(injected(State(calls.clone()), review()).await.status(), 503, "no image");
+        calls.injection = Some(Arc::new(Injection {
+            image: "i".to_owned(),
+            image_pull_policy: "Always".to_owned(),
+            image_pull_secrets: Vec::new(),
+            operator_url: String::new(),
+            resources: json!({}),
+        }));
+        let unsynced = injected(State(calls), review()).await;
+        assert_eq!(unsynced.status(), 503, "no policies");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_review_or_too_long_is_refused() {
+        for body in [Body::from("{}"), Body::from(vec![b' '; LONGEST + 1])] {
+            assert_eq!(injected(State(calls()), body).await.status(), 400);
+        }
+    }
+
+    #[test]
+    fn an_answer_is_what_the_api_server_reads() {
+        let allowed = Answer::patch("1".to_owned(), &[json!({ "op": "add" })], vec!["w".to_owned()]).unwrap();
+        assert_eq!(
+            serde_json::to_value(allowed).unwrap(),
+            json!({
+                "apiVersion": "admission.k8s.io/v1",
+                "kind": "AdmissionReview",
+                "response": {
+                    "uid": "1", "allowed": true, "patchType": "JSONPatch", "patch": "W3sib3AiOiJhZGQifV0=", "warnings": ["w"],
+                },
+            })
+        );
+        let denied = serde_json::to_value(Answer::deny("2".to_owned(), "do this".to_owned())).unwrap();
+        assert_eq!(denied["response"]["status"]["message"], "do this");
+        assert_eq!(denied["response"]["allowed"], false);
+    }
+}
