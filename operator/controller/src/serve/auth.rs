@@ -12,6 +12,7 @@ use moka::future::Cache;
 use vox_contracts::discovery::AUDIENCE;
 
 use super::problem::Problem;
+use crate::metrics::Metrics;
 use crate::names::sha256;
 
 /// How long an answer is believed. A deleted ServiceAccount can call for so long.
@@ -62,6 +63,30 @@ impl Authenticator {
                 format!("the API server does not know this token for audience {AUDIENCE:?}: it expired, or was made for another audience"),
             )
         })
+    }
+
+    /// A pod speaks for its own namespace and for no other.
+    pub(crate) async fn of_namespace(
+        &self,
+        metrics: &Metrics,
+        namespace: &str,
+        headers: &HeaderMap,
+    ) -> Result<(), Problem> {
+        let user = self.user(headers).await.inspect_err(|_| {
+            metrics.call_refused("token");
+            tracing::warn!(target: "audit", namespace, "call refused: no valid token");
+        })?;
+        let of = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+        if of.is_some_and(|(of, _)| of == namespace) {
+            return Ok(());
+        }
+        metrics.call_refused("identity");
+        tracing::warn!(target: "audit", user = &*user, namespace, "call refused: not of this namespace");
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "NotOfTheNamespace",
+            format!("{user} may not speak for namespace {namespace}"),
+        ))
     }
 
     async fn review(&self, token: &str) -> Result<Option<Arc<str>>, kube::Error> {

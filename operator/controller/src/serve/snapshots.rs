@@ -62,30 +62,10 @@ async fn follow(
     if !is_object_name(&namespace) {
         return Err(bad("the namespace is no name of a Kubernetes object".to_owned()));
     }
-    admit(&calls, &namespace, &headers).await?;
+    calls.authenticator.of_namespace(&calls.shared.metrics, &namespace, &headers).await?;
     let newest = calls.shared.snapshots.follow(&calls.shared.store, &namespace).await?;
     let lines = lines(newest, after, calls.end.clone());
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
-}
-
-/// A pod reads the snapshots of its own namespace and of no other.
-async fn admit(calls: &Calls, namespace: &str, headers: &HeaderMap) -> Result<(), Problem> {
-    let user = calls.authenticator.user(headers).await.inspect_err(|_| {
-        calls.shared.metrics.call_refused("token");
-        tracing::warn!(target: "audit", namespace, "snapshot refused: no valid token");
-    })?;
-    if user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')).map(|(of, _)| of)
-        == Some(namespace)
-    {
-        return Ok(());
-    }
-    calls.shared.metrics.call_refused("identity");
-    tracing::warn!(target: "audit", user = &*user, namespace, "snapshot refused: not of this namespace");
-    Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "NotOfTheNamespace",
-        format!("{user} may not read the snapshots of namespace {namespace}"),
-    ))
 }
 
 type Line = Result<Bytes, Infallible>;
