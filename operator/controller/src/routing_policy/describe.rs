@@ -52,6 +52,8 @@ pub(crate) fn describe(seen: &Observation<'_>) -> RoutingPolicyStatus {
             digest: serving.snapshot.digest.clone(),
             published_time: whole(serving.snapshot.published_at),
         }),
+        // Written by `budget`, on its own clock.
+        budget: None,
     };
     for (kind, verdict) in [
         (types::ACCEPTED, accepted(seen)),

@@ -1,6 +1,7 @@
 //! The controller of `RoutingPolicy`: dereference → build and test → program → publish → status.
 
 mod authority;
+mod budget;
 mod build;
 mod dereference;
 mod describe;

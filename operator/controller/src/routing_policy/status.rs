@@ -10,14 +10,15 @@ use vox_crds::{RoutingPolicy, RoutingPolicyStatus};
 use super::FIELD_MANAGER;
 use crate::metrics::Metrics;
 
-/// Writes `next` if it differs from what the object says.
+/// Writes `next` if it differs from what the object says; the budget is not this pass's.
 pub(crate) async fn write(
     client: &Client,
     metrics: &Metrics,
     policy: &RoutingPolicy,
     next: &RoutingPolicyStatus,
 ) -> Result<(), kube::Error> {
-    if policy.status.as_ref() == Some(next) {
+    let known = policy.status.clone().map(|status| RoutingPolicyStatus { budget: None, ..status });
+    if known.as_ref() == Some(next) {
         return Ok(());
     }
     let api: Api<RoutingPolicy> = Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use vox_crds::ModelCatalogSource;
 
 use super::dereference::Catalogs;
-use super::{CONTROLLER, Context, Guarded, failed, publish, reconcile};
+use super::{CONTROLLER, Context, Guarded, budget, failed, publish, reconcile};
 use crate::context::{Backoff, filled};
 use crate::control_plane::Shared;
 
@@ -55,6 +55,8 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         shared: Arc::clone(&shared),
     });
     let forget = tokio::spawn(forget_missing(Arc::clone(&context), gone, end.clone()));
+    let money = Arc::clone(&context);
+    let money = tokio::spawn(async move { budget::keep(&money).await });
     let named = policies.clone();
     let config = ControllerConfig::default().concurrency(shared.settings.concurrency);
     Controller::for_stream(events, policies)
@@ -70,6 +72,7 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         })
         .await;
     forget.abort();
+    money.abort();
 }
 
 /// Sources whose catalog, endpoint or existence changed; most of what a status says is of no interest to a policy.
