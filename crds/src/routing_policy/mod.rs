@@ -12,7 +12,9 @@ use vox_contracts::{ModelTier, StrengthTag, TaskCategory};
 use crate::model_catalog_source::SecretKeyRef;
 pub use policy::PolicyError;
 pub use route::{Capability, FallBack, Prefer, Require, Route};
-pub use status::{PickStatus, RoutingPolicyStatus, SidecarVersion, SidecarsStatus, SnapshotStatus};
+pub use status::{
+    BudgetStatus, PickStatus, RoutingPolicyStatus, SidecarVersion, SidecarsStatus, SnapshotStatus,
+};
 
 /// Decimal USD: up to twelve places, because a token may cost a millionth of a cent.
 const USD: &str = r"^[0-9]{1,7}([.][0-9]{1,12})?$";

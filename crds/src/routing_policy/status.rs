@@ -35,6 +35,26 @@ pub struct RoutingPolicyStatus {
     /// The sidecars that follow this policy now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sidecars: Option<SidecarsStatus>,
+    /// What of the day's budget is used, where one is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetStatus>,
+}
+
+/// One day's budget; amounts in USD.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct BudgetStatus {
+    /// The day (UTC).
+    pub day: String,
+    /// The budget of the generation that serves.
+    pub limit_usd: String,
+    /// Reported as spent, with the rest of leases whose holders have been silent for fifteen minutes.
+    pub spent_usd: String,
+    /// Granted to sidecars that report, and not spent.
+    pub leased_usd: String,
+    /// By how much the limit is passed if all of that is spent: more than zero only when the limit was lowered, or real
+    /// costs were above their worst case.
+    pub worst_overspend_usd: String,
 }
 
 /// Who serves one category.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use vox_store::catalog::Retention;
 
@@ -20,6 +21,7 @@ pub(crate) async fn keep(shared: &Shared) -> Infallible {
     let mut wait = SOON;
     loop {
         tokio::time::sleep(wait).await;
+        forget_budgets(shared, &retention).await;
         wait = match shared.store.forget_old(&retention, Timestamp::now()).await {
             Ok(forgotten) => {
                 tracing::info!(
@@ -37,6 +39,17 @@ pub(crate) async fn keep(shared: &Shared) -> Infallible {
                 SOON
             }
         };
+    }
+}
+
+/// Days of budgets are kept as long as attempts.
+async fn forget_budgets(shared: &Shared, retention: &Retention) {
+    let before = Timestamp::now().checked_sub(retention.attempts).unwrap_or(Timestamp::MIN);
+    match shared.store.forget_budgets(before.to_zoned(TimeZone::UTC).date()).await {
+        Ok(days) => tracing::info!(days, "deleted days of budgets that were too old"),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "failed to delete old days of budgets");
+        }
     }
 }
 

@@ -117,12 +117,11 @@ impl Call {
         }
     }
 
-    /// An attempt ended. Money is counted for each of them: an answer that broke was paid for too.
+    /// An attempt ended, and its reservation is settled.
     pub fn attempted(&mut self, attempt: Attempt) {
         self.app.metrics.attempt(&attempt.upstream, attempt.class);
-        if let (Some(cost), Some(served)) = (attempt.cost_usd.or(attempt.assumed_usd), &self.served) {
-            served.budget.spend(cost, ids::now_ms());
-            self.app.metrics.spent(served.budget.spent().pico_usd());
+        if let Some(served) = &self.served {
+            self.app.metrics.spent(served.budget.spent(ids::now_ms()).pico_usd());
         }
         self.record.attempts.push(attempt);
     }

@@ -58,7 +58,10 @@ pub struct Settings {
     /// The workload's namespace.
     #[arg(long, env = "VOX_NAMESPACE", default_value = "default")]
     pub namespace: String,
-    /// The operator's URL, which sends snapshots.
+    /// The pod's name, under which the operator keeps what is leased of a day's budget.
+    #[arg(long, env = "HOSTNAME", default_value = "unknown", hide_env_values = true)]
+    pub pod_name: String,
+    /// The operator's URL, which sends snapshots and leases budgets.
     #[arg(long, env = "VOX_OPERATOR_URL", default_value = "https://vox-operator.vox-system.svc:8443")]
     pub operator: String,
     /// File with the certificate of the operator's authority, PEM. Default: the public authorities.

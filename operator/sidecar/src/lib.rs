@@ -2,7 +2,7 @@
 //! back when that fails, and can say why. No Kubernetes and no database: what it knows comes from the operator's stream.
 //!
 //! Rooms: [`config`] (all settings), [`feed`] (snapshots), [`serving`] (what a snapshot becomes), [`keys`], [`live`]
-//! (failures, limits, money), [`serve`] (the endpoints), [`attempt`] (one candidate after another), [`upstream`]
+//! (failures, limits, money), `lease` (what of a day's budget the operator grants), [`serve`] (the endpoints), [`attempt`] (one candidate after another), [`upstream`]
 //! (connections), [`record`] and [`spool`] (what is written down), [`trace`], [`metrics`].
 //!
 //! Each worker is a thread with a runtime, a listener and connections of its own: a request never changes threads.
@@ -14,6 +14,7 @@ pub mod config;
 pub mod feed;
 pub mod ids;
 pub mod keys;
+mod lease;
 pub mod live;
 pub mod metrics;
 pub mod problem;

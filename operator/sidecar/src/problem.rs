@@ -7,6 +7,7 @@ use uuid::Uuid;
 use vox_dialects::{Dialect, error_body};
 use vox_routing::Refusal;
 
+use crate::live::NoMoney;
 use crate::record::Outcome;
 use crate::serve::Body;
 
@@ -18,6 +19,7 @@ pub const CODES: &[&str] = &[
     "malformed_request",
     "method_not_allowed",
     "no_candidate",
+    "no_lease",
     "no_policy",
     "no_snapshot",
     "not_found",
@@ -127,6 +129,23 @@ impl Problem {
             Refusal::NoCandidate { .. } => (503, Outcome::Refused),
         };
         Self::new(status, refusal.code(), outcome, refusal.to_string())
+    }
+
+    /// Nothing of the day's budget could be had for it.
+    #[must_use]
+    pub fn unpaid(why: NoMoney, policy: &str) -> Self {
+        match why {
+            NoMoney::Spent => Self::refused(&Refusal::BudgetSpent { policy: policy.to_owned() }),
+            NoMoney::Away => {
+                let message = format!(
+                    "what this sidecar leased of the day's budget of policy {policy:?} does not suffice, and the operator \
+                     cannot be asked for more: try again in a moment"
+                );
+                let mut problem = Self::new(503, "no_lease", Outcome::Refused, message);
+                problem.retry_after = Some(Duration::from_secs(2));
+                problem
+            }
+        }
     }
 
     /// Each attempt failed.

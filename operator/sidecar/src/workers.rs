@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::config::Settings;
 use crate::keys::Keys;
+use crate::lease::Leases;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::serve::{Body, Worker, house};
@@ -58,6 +59,7 @@ pub struct Running {
     app: Arc<App>,
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
+    leases: Leases,
 }
 
 impl Running {
@@ -80,6 +82,8 @@ impl Drop for Running {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
+        // What the last requests came to is known now.
+        self.leases.close();
         self.app.records.close();
     }
 }
@@ -106,7 +110,7 @@ pub fn start_workers(settings: Settings) -> Result<Running, StartError> {
         .inspect_err(|error| tracing::warn!("{error}; https upstreams cannot be called"))
         .ok();
     let connector = Connector::new(tls);
-    let lasting = Lasting::new(Keys::new(settings.keys.clone()));
+    let lasting = Lasting::new(Keys::new(settings.keys.clone()), settings.snapshot.is_none());
     let app = Arc::new(App::new(settings, lasting, metrics, Arc::new(spool)));
     let (stop, stopped) = watch::channel(false);
     let mut running = Running {
@@ -115,6 +119,7 @@ pub fn start_workers(settings: Settings) -> Result<Running, StartError> {
         app: Arc::clone(&app),
         stop,
         threads: Vec::new(),
+        leases: Leases::start(&app)?,
     };
     let probes = (Arc::clone(&app), stopped.clone());
     running.metrics_address =
@@ -163,7 +168,7 @@ impl Running {
     }
 }
 
-fn runtime() -> Result<LocalRuntime, std::io::Error> {
+pub(crate) fn runtime() -> Result<LocalRuntime, std::io::Error> {
     Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
 }
 

@@ -3,6 +3,7 @@
 //! Business rules that need the database's locks stand here (one revision at a time, at most one fetch per interval);
 //! everything that can be decided from plain data is in pure modules ([`catalog::diff`], [`catalog::gate`]).
 
+pub mod budget;
 pub mod catalog;
 mod error;
 pub mod routing;

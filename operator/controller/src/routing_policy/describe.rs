@@ -54,8 +54,9 @@ pub(crate) fn describe(seen: &Observation<'_>) -> RoutingPolicyStatus {
             digest: serving.snapshot.digest.clone(),
             published_time: whole(serving.snapshot.published_at),
         }),
-        // Of another field manager.
+        // Written by others, each on its own clock and as its own field manager.
         sidecars: None,
+        budget: None,
     };
     for (kind, verdict) in [
         (types::ACCEPTED, accepted(seen)),

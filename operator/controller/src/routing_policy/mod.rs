@@ -1,6 +1,7 @@
 //! The controller of `RoutingPolicy`: dereference → build and test → program → publish → status.
 
 pub(crate) mod authority;
+mod budget;
 mod build;
 mod built;
 mod dereference;

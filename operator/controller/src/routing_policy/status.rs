@@ -10,15 +10,16 @@ use vox_crds::{RoutingPolicy, RoutingPolicyStatus};
 use super::FIELD_MANAGER;
 use crate::metrics::Metrics;
 
-/// Writes `next` if it differs from what the object says. Sidecars are counted and written by themselves.
+/// Writes `next` if it differs from what the object says. Sidecars and the budget are written by themselves.
 pub(crate) async fn write(
     client: &Client,
     metrics: &Metrics,
     policy: &RoutingPolicy,
     next: &RoutingPolicyStatus,
 ) -> Result<(), kube::Error> {
-    let before = policy.status.clone().map(|status| RoutingPolicyStatus { sidecars: None, ..status });
-    if before.as_ref() == Some(next) {
+    let known = policy.status.clone();
+    let known = known.map(|status| RoutingPolicyStatus { sidecars: None, budget: None, ..status });
+    if known.as_ref() == Some(next) {
         return Ok(());
     }
     let api: Api<RoutingPolicy> = Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());

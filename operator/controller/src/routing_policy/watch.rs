@@ -18,7 +18,7 @@ use vox_crds::ModelCatalogSource;
 
 use super::forget::forget_missing;
 use super::siblings::{Siblings, to_look_at};
-use super::{CONTROLLER, Context, Guarded, failed, reconcile, sidecars};
+use super::{CONTROLLER, Context, Guarded, budget, failed, reconcile, sidecars};
 use crate::context::Backoff;
 use crate::control_plane::Shared;
 
@@ -59,6 +59,8 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
     });
     let forget = tokio::spawn(forget_missing(Arc::clone(&context), end.clone()));
     let count = tokio::spawn(sidecars::count(Arc::clone(&context)));
+    let money = Arc::clone(&context);
+    let money = tokio::spawn(async move { budget::keep(&money).await });
     let named = policies.clone();
     let siblings = to_look_at(told, policies.clone());
     let config = ControllerConfig::default().concurrency(shared.settings.concurrency);
@@ -77,6 +79,7 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         .await;
     forget.abort();
     count.abort();
+    money.abort();
 }
 
 /// Sources whose catalog, endpoint or existence changed; most of what a status says is of no interest to a policy.

@@ -13,6 +13,7 @@ use vox_contracts::discovery::AUDIENCE;
 
 use super::problem::Problem;
 use super::reviews::{Busy, Reviews};
+use crate::metrics::Metrics;
 use crate::names::sha256;
 
 /// How long an answer is believed. A deleted ServiceAccount can call for so long.
@@ -96,6 +97,30 @@ impl Authenticator {
                 format!("the API server does not know this token for audience {AUDIENCE:?}: it expired, or was made for another audience"),
             )
         })
+    }
+
+    /// A pod speaks for its own namespace and for no other.
+    pub(crate) async fn of_namespace(
+        &self,
+        metrics: &Metrics,
+        namespace: &str,
+        headers: &HeaderMap,
+    ) -> Result<Arc<User>, Problem> {
+        let user = self.user(headers).await.inspect_err(|_| {
+            metrics.call_refused("token");
+            tracing::warn!(target: "audit", namespace, "call refused: no valid token");
+        })?;
+        if user.service_account().is_some_and(|(of, _)| of == namespace) {
+            return Ok(user);
+        }
+        metrics.call_refused("identity");
+        let user = &user.name;
+        tracing::warn!(target: "audit", user, namespace, "call refused: not of this namespace");
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "NotOfTheNamespace",
+            format!("{user} may not speak for namespace {namespace}"),
+        ))
     }
 
     async fn review(&self, token: &str) -> Result<Option<Arc<User>>, Error> {

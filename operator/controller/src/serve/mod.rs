@@ -4,6 +4,7 @@ mod admin;
 mod auth;
 mod catalogs;
 mod health;
+mod leases;
 mod problem;
 mod reviews;
 mod snapshots;
@@ -33,6 +34,7 @@ pub(crate) async fn control(shared: Shared, tls: RustlsConfig, end: Cancellation
     let listen = shared.settings.listen;
     let authenticator = auth::Authenticator::new(shared.client.clone());
     let routes = catalogs::routes(Arc::clone(&shared), authenticator.clone());
+    let routes = routes.merge(leases::routes(Arc::clone(&shared), authenticator.clone()));
     let app = bounded(routes.merge(snapshots::routes(shared, authenticator, end.clone())));
     secured(listen, tls, app, end)
         .await

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::auth::Authenticator;
+use super::auth::{Authenticator, User};
 use super::problem::Problem;
 use crate::control_plane::Shared;
 use crate::names::is_object_name;
@@ -67,8 +67,8 @@ async fn follow(
     }
     // It only counts; a name that no policy has is no reason to leave a sidecar without what decides.
     let policy = policy.filter(|policy| is_object_name(policy));
-    let caller = admit(&calls, &namespace, &headers).await?;
-    let presence = calls.shared.presences.open(&namespace, caller, policy, after).ok_or_else(|| {
+    let user = calls.authenticator.of_namespace(&calls.shared.metrics, &namespace, &headers).await?;
+    let presence = calls.shared.presences.open(&namespace, caller(&user), policy, after).ok_or_else(|| {
         calls.shared.metrics.call_refused("streams");
         Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -82,26 +82,10 @@ async fn follow(
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
-/// A pod reads the snapshots of its own namespace and of no other.
-async fn admit(calls: &Calls, namespace: &str, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let user = calls.authenticator.user(headers).await.inspect_err(|_| {
-        calls.shared.metrics.call_refused("token");
-        tracing::warn!(target: "audit", namespace, "snapshot refused: no valid token");
-    })?;
-    if let Some((of, account)) = user.service_account()
-        && of == namespace
-    {
-        let of_account = || Caller::Account(account.to_owned());
-        return Ok(user.pod.clone().map_or_else(of_account, Caller::Pod));
-    }
-    let user = &user.name;
-    calls.shared.metrics.call_refused("identity");
-    tracing::warn!(target: "audit", user, namespace, "snapshot refused: not of this namespace");
-    Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "NotOfTheNamespace",
-        format!("{user} may not read the snapshots of namespace {namespace}"),
-    ))
+/// Who is counted: the pod, or the account of what runs in none.
+fn caller(user: &User) -> Caller {
+    let account = || user.service_account().map_or(user.name.as_str(), |(_, account)| account).to_owned();
+    user.pod.clone().map_or_else(|| Caller::Account(account()), Caller::Pod)
 }
 
 type Line = Result<Bytes, Infallible>;

@@ -131,6 +131,20 @@ impl Failed {
         }
     }
 
+    /// Whether an upstream may have worked on it, and nobody will say for how much: the request went out, and no error
+    /// came back.
+    pub(super) fn may_have_cost(&self) -> bool {
+        matches!(
+            self.class,
+            "no_answer"
+                | "header_timeout"
+                | "first_token_timeout"
+                | "body_timeout"
+                | "cut"
+                | "answer_too_large"
+        )
+    }
+
     /// Tells the breaker.
     pub(super) fn tell(&self, permit: Permit, now_ms: u64) {
         match self.verdict {

@@ -47,6 +47,7 @@ struct Try {
     place: usize,
     started: Instant,
     permit: Permit,
+    /// Settled when the attempt ends; nothing afterwards.
     reservation: Option<Reservation>,
     worst_case: Option<vox_routing::Cost>,
     record: Attempt,
@@ -56,6 +57,13 @@ impl Try {
     /// What is called.
     fn target(&self) -> Option<&Target> {
         self.target.targets.get(self.place)
+    }
+
+    /// The attempt has ended: its cost, or what is assumed in its place, is spent.
+    fn settle(&mut self) {
+        if let Some(reservation) = self.reservation.take() {
+            reservation.settle(self.record.cost_usd.or(self.record.assumed_usd).unwrap_or_default());
+        }
     }
 }
 
@@ -72,6 +80,7 @@ pub async fn run(
 ) -> Result<Response<Body>, (Call, Problem)> {
     let deadline = Instant::now() + Duration::from_millis(decision.total_timeout_ms);
     let mut failures: Vec<(String, Failed)> = Vec::new();
+    let mut unpaid = None;
     for pick in &decision.picks {
         let now = now_ms();
         if Instant::now() >= deadline {
@@ -81,7 +90,15 @@ pub async fn run(
             call.app.metrics.retries_withheld.inc();
             break;
         }
-        let Some(attempt) = begin(served, pick, &call, failures.len(), now) else { continue };
+        // Where what is held suffices, nothing is waited for.
+        let reservation = match served.budget.reserve(pick.worst_case.unwrap_or_default(), now).await {
+            Ok(reservation) => reservation,
+            Err(no_money) => {
+                unpaid = Some(no_money);
+                continue;
+            }
+        };
+        let Some(attempt) = begin(served, pick, &call, failures.len(), reservation) else { continue };
         let id = attempt.record.deployment.clone();
         match one(pool, call, asked, attempt, deadline).await {
             Ok(response) => return Ok(response),
@@ -95,12 +112,22 @@ pub async fn run(
             }
         }
     }
-    let problem = conclude(asked.dialect, served, decision, failures);
+    let problem = match unpaid {
+        Some(no_money) if failures.is_empty() => Problem::unpaid(no_money, &served.policy),
+        _ => conclude(asked.dialect, served, decision, failures),
+    };
     Err((call, problem))
 }
 
 /// The right to call this candidate, if it still can be called: since the decision others may have failed there.
-fn begin(served: &Arc<Served>, pick: &Pick, call: &Call, number: usize, now: u64) -> Option<Try> {
+fn begin(
+    served: &Arc<Served>,
+    pick: &Pick,
+    call: &Call,
+    number: usize,
+    reservation: Reservation,
+) -> Option<Try> {
+    let now = now_ms();
     let target = served.targets.get(pick.deployment)?;
     if target.place.unavailable(now).is_some() {
         return None;
@@ -113,7 +140,7 @@ fn begin(served: &Arc<Served>, pick: &Pick, call: &Call, number: usize, now: u64
         started: Instant::now(),
         permit,
         worst_case: pick.worst_case,
-        reservation: pick.worst_case.map(|worst_case| served.budget.reserve(worst_case)),
+        reservation: Some(reservation),
         record: Attempt {
             deployment: target.id.clone(),
             upstream: target.place.name.clone(),
@@ -134,6 +161,9 @@ async fn one(
     let served = Arc::clone(&attempt.target);
     let Some(target) = served.targets.get(attempt.place) else { return Err((call, Failed::no_url())) };
     let timeouts = call.app.settings.timeouts;
+    if let Some(reservation) = &mut attempt.reservation {
+        reservation.sent();
+    }
     let sent = send::send(pool, &timeouts, asked, target, call.span.child(), deadline).await;
     let answered = match sent {
         Ok(head) => {
@@ -158,6 +188,10 @@ async fn one(
             attempt.record.class = failed.class;
             attempt.record.status = failed.status;
             attempt.record.duration_ms = millis(attempt.started.elapsed());
+            if failed.may_have_cost() {
+                attempt.record.assumed_usd = attempt.worst_case;
+            }
+            attempt.settle();
             failed.tell(attempt.permit, now_ms());
             call.attempted(attempt.record);
             Err((call, failed))
@@ -167,8 +201,8 @@ async fn one(
             dress(&mut response, &call, &attempt, "application/json");
             attempt.record.class = "ok";
             attempt.record.duration_ms = millis(attempt.started.elapsed());
+            attempt.settle();
             attempt.permit.succeeded(now_ms());
-            drop(attempt.reservation);
             call.attempted(attempt.record);
             call.ended(Outcome::Answered, 200);
             call.first_byte();

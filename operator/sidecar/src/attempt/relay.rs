@@ -97,7 +97,13 @@ impl Relay {
         attempt.record.duration_ms = millis(attempt.started.elapsed());
         attempt.record.finish = facts.finish.as_ref().map(|finish| finish.as_openai().to_owned());
         spent(&mut attempt, &facts.usage, self.images);
-        drop(attempt.reservation.take());
+        if !matches!(ending, Some((Ending::Clean | Ending::Unterminated, _))) && attempt.worst_case.is_some()
+        {
+            // What was counted until then is not all: the upstream may have gone on, and tells nobody.
+            attempt.record.cost_usd = None;
+            attempt.record.assumed_usd = attempt.worst_case;
+        }
+        attempt.settle();
         let now = now_ms();
         match ending {
             None => attempt.record.class = "cancelled",

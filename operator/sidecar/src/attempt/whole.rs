@@ -57,6 +57,9 @@ pub(super) fn spent(attempt: &mut Try, usage: &Usage, images: u64) {
     }
     let tokens = tokens(usage);
     attempt.record.cost_usd = attempt.target().and_then(|target| target.prices.cost(&tokens, images));
+    if attempt.record.cost_usd.is_none() {
+        attempt.record.assumed_usd = attempt.worst_case;
+    }
     attempt.record.usage = Some(tokens);
 }
 

@@ -1,6 +1,7 @@
 //! What only this process knows: who fails, who is limited, whose key was refused, and what was spent today. Shared by
 //! all workers through atomics; nothing here waits.
 
+mod account;
 mod breaker;
 mod budget;
 mod retries;
@@ -10,8 +11,10 @@ use std::cell::RefCell;
 use vox_routing::Cost;
 use vox_routing::request::{Live, Unavailable};
 
+pub use account::{Account, Reservation};
 pub use breaker::{Breaker, Permit};
-pub use budget::{Budget, Reservation};
+pub(crate) use budget::DAY_MS;
+pub use budget::{Budget, NoMoney};
 pub use retries::Retries;
 
 use crate::serving::Served;

@@ -8,13 +8,14 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde::Serialize;
 use vox_dialects::{Dialect, shape};
+use vox_routing::Refusal;
 
 use super::{Body, Worker, intake, json};
 use crate::app::App;
 use crate::attempt::{self, Asked};
 use crate::call::{Call, millis};
 use crate::ids::now_ms;
-use crate::live::View;
+use crate::live::{NoMoney, View};
 use crate::problem::Problem;
 use crate::serving::Served;
 use crate::trace::Span;
@@ -68,7 +69,15 @@ async fn decided(
     let live = view.recorded();
     call.decided(&served, request, live, decision.as_ref().ok());
     match decision {
-        Err(refusal) => Err((call, Problem::refused(&refusal))),
+        Err(refusal) => {
+            let money = matches!(refusal, Refusal::BudgetSpent { .. } | Refusal::TooDear { .. });
+            let problem = if money && served.budget.is_away() {
+                Problem::unpaid(NoMoney::Away, &served.policy)
+            } else {
+                Problem::refused(&refusal)
+            };
+            Err((call, problem))
+        }
         Ok(decision) => {
             let asked = Asked { dialect, headers, body, shape: &shape };
             attempt::run(&worker.pool, call, &served, &asked, &decision).await

@@ -92,13 +92,14 @@ pub struct Lasting {
     keys: Keys,
     breakers: Mutex<HashMap<(String, String), Weak<Breaker>>>,
     budgets: Mutex<HashMap<String, Arc<Budget>>>,
+    leases: bool,
 }
 
 impl Lasting {
-    /// With these keys.
+    /// With these keys, and with an operator who leases budgets or without.
     #[must_use]
-    pub fn new(keys: Keys) -> Self {
-        Self { keys, breakers: Mutex::default(), budgets: Mutex::default() }
+    pub fn new(keys: Keys, leases: bool) -> Self {
+        Self { keys, breakers: Mutex::default(), budgets: Mutex::default(), leases }
     }
 
     /// The keys.
@@ -118,9 +119,12 @@ impl Lasting {
         })
     }
 
-    fn budget(&self, policy: &str) -> Arc<Budget> {
+    fn budget(&self, policy: &str, per_day: Option<Cost>) -> Arc<Budget> {
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(budgets.entry(policy.to_owned()).or_default())
+        let new = || Arc::new(Budget::new(self.leases));
+        let budget = Arc::clone(budgets.entry(policy.to_owned()).or_insert_with(new));
+        budget.limit_to(per_day);
+        budget
     }
 
     fn forget_the_gone(&self) {
@@ -180,7 +184,7 @@ impl Served {
             policy: policy.policy.name.clone(),
             label: header(&format!("{}/{}", policy.policy.name, policy.policy.generation)),
             version,
-            budget: lasting.budget(&policy.policy.name),
+            budget: lasting.budget(&policy.policy.name, policy.policy.budget.per_day),
             per_day: policy.policy.budget.per_day,
             router: Router::new(policy),
         }
@@ -196,7 +200,7 @@ impl Served {
     /// What may still be spent today; nothing where no day's budget is set.
     #[must_use]
     pub fn day_budget_left(&self, now_ms: u64) -> Option<Cost> {
-        self.per_day.map(|per_day| self.budget.left(per_day, now_ms))
+        self.per_day.map(|_| self.budget.left(now_ms))
     }
 }
 

@@ -7,6 +7,7 @@ mod clients;
 mod fake;
 mod faults;
 mod house;
+mod leases;
 mod snapshots;
 mod streams;
 mod tls;

@@ -1,0 +1,2 @@
+DROP TABLE budget_lease;
+DROP TABLE budget_day;
