@@ -151,7 +151,7 @@ impl Drop for Call {
         if record.outcome != Outcome::Dry
             && let Ok(line) = serde_json::to_vec(&record)
         {
-            self.app.records.put(line);
+            self.app.records.put(&line);
         }
         if let Some(slot) = &self.slot {
             // It ends once.
