@@ -185,9 +185,9 @@ impl Writer {
             self.open()?;
             room = usize::try_from(self.segment_bytes).unwrap_or(usize::MAX);
         }
-        let fitting = lines.get(..room).map_or(Some(lines.len()), |fitting| {
-            memrchr(b'\n', fitting).map(|end| end.saturating_add(1))
-        });
+        let fitting = lines
+            .get(..room)
+            .map_or(Some(lines.len()), |fitting| memrchr(b'\n', fitting).map(|end| end.saturating_add(1)));
         // A line that is longer than a segment has one of its own.
         let (now, later) = lines.split_at_checked(fitting.unwrap_or(first)).unwrap_or((lines, &[]));
         if let (Some(file), Some(segment)) = (&mut self.file, self.segments.back_mut()) {
