@@ -36,7 +36,7 @@ pub struct App {
     /// The bound on retries.
     pub retries: Retries,
     in_flight: AtomicUsize,
-    decisions: Mutex<VecDeque<Remembered>>,
+    decisions: Mutex<VecDeque<Arc<Remembered>>>,
 }
 
 /// Why nothing serves.
@@ -49,20 +49,19 @@ pub enum Trouble {
 }
 
 /// A decision that can be explained.
-#[derive(Clone)]
 pub struct Remembered {
     /// Its id.
     pub id: Uuid,
     /// What it was decided from, as long as that is still held: snapshots are large.
     pub served: Weak<Served>,
     /// What was asked for.
-    pub request: Arc<Request>,
+    pub request: Request,
     /// The live state that it found.
-    pub live: Arc<Recorded>,
+    pub live: Recorded,
     /// When, in milliseconds since 1970 UTC.
     pub at_ms: u64,
     /// What came of it, once it has ended.
-    pub record: Arc<OnceLock<Record>>,
+    pub record: OnceLock<Record>,
 }
 
 /// A request under way; dropped, it is one less.
@@ -111,17 +110,18 @@ impl App {
     }
 
     /// Keeps a decision for a while; the oldest goes.
-    pub fn remember(&self, decision: Remembered) {
+    pub fn remember(&self, decision: Arc<Remembered>) {
         let mut decisions = self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
-        if decisions.len() >= REMEMBERED {
-            decisions.pop_front();
-        }
+        let oldest = if decisions.len() >= REMEMBERED { decisions.pop_front() } else { None };
         decisions.push_back(decision);
+        // Other workers need not wait until the oldest is taken apart.
+        drop(decisions);
+        drop(oldest);
     }
 
     /// A decision that is still kept.
     #[must_use]
-    pub fn remembered(&self, id: Uuid) -> Option<Remembered> {
+    pub fn remembered(&self, id: Uuid) -> Option<Arc<Remembered>> {
         let decisions = self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
         decisions.iter().rev().find(|decision| decision.id == id).cloned()
     }

@@ -14,6 +14,9 @@ use crate::record::{Attempt, Outcome, Record};
 use crate::serving::Served;
 use crate::trace::Span;
 
+/// Most records are no longer, in bytes.
+const LINE: usize = 1024;
+
 /// One request under way. Dropped, it is finished; where nobody has said how, the client went away.
 pub struct Call {
     /// What all workers share.
@@ -21,14 +24,14 @@ pub struct Call {
     /// Our span.
     pub span: Span,
     /// What will be written.
-    pub record: Record,
+    pub record: Box<Record>,
     started: Instant,
     /// How long the upstreams took until the first byte of the answer.
     waited: Duration,
     /// Whether what the gateway added has been measured.
     measured: bool,
     served: Option<Arc<Served>>,
-    slot: Option<Arc<OnceLock<Record>>>,
+    kept: Option<Arc<Remembered>>,
     _in_flight: InFlight,
 }
 
@@ -37,15 +40,16 @@ impl Call {
     #[must_use]
     pub fn new(app: Arc<App>, in_flight: InFlight, span: Span, endpoint: &'static str) -> Self {
         let decision = ids::uuid();
-        let record = Record {
+        // A call changes hands often: what is large of it stays where it is.
+        let record = Box::new(Record {
             kind: "call",
             decision,
             interaction: decision,
-            trace: format!("{:032x}", span.trace),
+            trace: Uuid::from_u128(span.trace).simple(),
             started_unix_ms: ids::now_ms(),
             endpoint,
             ..Record::default()
-        };
+        });
         Self {
             app,
             span,
@@ -54,7 +58,7 @@ impl Call {
             waited: Duration::ZERO,
             measured: false,
             served: None,
-            slot: None,
+            kept: None,
             _in_flight: in_flight,
         }
     }
@@ -84,7 +88,7 @@ impl Call {
         live: Recorded,
         decision: Option<&Decision>,
     ) {
-        self.record.policy = served.label.to_str().unwrap_or_default().to_owned();
+        self.record.policy = served.name.clone();
         self.record.snapshot = served.version;
         if let Some(decision) = decision {
             self.record.category = Some(decision.category.as_str());
@@ -92,16 +96,16 @@ impl Call {
             let picks = decision.picks.iter().filter_map(|pick| served.targets.get(pick.deployment));
             self.record.picks = picks.map(|target| target.id.clone()).collect();
         }
-        let slot = Arc::new(OnceLock::new());
-        self.app.remember(Remembered {
+        let kept = Arc::new(Remembered {
             id: self.record.decision,
             served: Arc::downgrade(served),
-            request: Arc::new(request),
-            live: Arc::new(live),
+            request,
+            live,
             at_ms: self.record.started_unix_ms,
-            record: Arc::clone(&slot),
+            record: OnceLock::new(),
         });
-        self.slot = Some(slot);
+        self.app.remember(Arc::clone(&kept));
+        self.kept = Some(kept);
         self.served = Some(Arc::clone(served));
     }
 
@@ -141,20 +145,21 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let mut record = std::mem::take(&mut self.record);
+        let mut record = std::mem::take(&mut *self.record);
         record.duration_ms = millis(self.started.elapsed());
         let mut costs =
             record.attempts.iter().filter(|attempt| attempt.usage.is_some() || attempt.class == "ok");
         record.cost_usd = costs.try_fold(Cost::ZERO, |sum, attempt| Some(sum.plus(attempt.cost_usd?)));
         self.app.metrics.request(record.outcome.as_str());
-        if record.outcome != Outcome::Dry
-            && let Ok(line) = serde_json::to_vec(&record)
-        {
-            self.app.records.put(line);
+        if record.outcome != Outcome::Dry {
+            let mut line = Vec::with_capacity(LINE);
+            if serde_json::to_writer(&mut line, &record).is_ok() {
+                self.app.records.put(&line);
+            }
         }
-        if let Some(slot) = &self.slot {
+        if let Some(kept) = &self.kept {
             // It ends once.
-            let _ = slot.set(record);
+            let _ = kept.record.set(record);
         }
     }
 }

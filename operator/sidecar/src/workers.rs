@@ -268,6 +268,8 @@ async fn serve<F: Future<Output = http::Response<Body>> + 'static>(
             .serve_connection(TokioIo::new(stream), service)
     );
     tokio::select! {
+        // In this order, since the connection has news far more often.
+        biased;
         // A client that breaks off says so by breaking off.
         _ = connection.as_mut() => return,
         _ = stopped.wait_for(|stopped| *stopped) => {}

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use vox_dialects::{Dialect, RequestShape};
 use vox_routing::Decision;
 use vox_routing::decision::Pick;
@@ -23,7 +23,7 @@ use crate::call::{Call, millis};
 use crate::ids::now_ms;
 use crate::live::{Permit, Reservation};
 use crate::problem::Problem;
-use crate::record::{Attempt, Outcome};
+use crate::record::{Attempt, Name, Outcome};
 use crate::serve::Body;
 use crate::serving::{Served, Target};
 use crate::upstream::Pool;
@@ -79,7 +79,7 @@ pub async fn run(
     decision: &Decision,
 ) -> Result<Response<Body>, (Call, Problem)> {
     let deadline = Instant::now() + Duration::from_millis(decision.total_timeout_ms);
-    let mut failures: Vec<(String, Failed)> = Vec::new();
+    let mut failures: Vec<(Name, Failed)> = Vec::new();
     let mut unpaid = None;
     for pick in &decision.picks {
         let now = now_ms();
@@ -222,18 +222,26 @@ enum Answered {
     Stream(Box<stream::Held>),
 }
 
+const DECISION: HeaderName = HeaderName::from_static("x-vox-decision");
+const MODEL: HeaderName = HeaderName::from_static("x-vox-model");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-vox-attempts");
+const POLICY: HeaderName = HeaderName::from_static("x-vox-policy");
+/// As many headers as an answer gets, with room for the length and the date.
+const HEADERS: usize = 8;
+
 /// The headers of every good answer.
 fn dress(response: &mut Response<Body>, call: &Call, attempt: &Try, content_type: &'static str) {
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if let Ok(id) = HeaderValue::try_from(call.id().to_string()) {
-        headers.insert("x-vox-decision", id);
+    if let Ok(id) = HeaderValue::from_str(call.id().hyphenated().encode_lower(&mut [0; 36])) {
+        headers.insert(DECISION, id);
     }
     if let Some(target) = attempt.target() {
-        headers.insert("x-vox-model", target.header.clone());
+        headers.insert(MODEL, target.header.clone());
     }
-    headers.insert("x-vox-attempts", HeaderValue::from(attempt.number));
-    headers.insert("x-vox-policy", attempt.target.label.clone());
+    headers.insert(ATTEMPTS, HeaderValue::from(attempt.number));
+    headers.insert(POLICY, attempt.target.label.clone());
 }
 
 /// What the client is told when nobody answered.
@@ -241,7 +249,7 @@ fn conclude(
     dialect: Dialect,
     served: &Served,
     decision: &Decision,
-    mut failures: Vec<(String, Failed)>,
+    mut failures: Vec<(Name, Failed)>,
 ) -> Problem {
     let tried: Vec<String> = failures
         .iter()

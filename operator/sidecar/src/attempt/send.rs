@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use vox_dialects::request::{Target as To, rewrite_model, translate};
@@ -28,6 +28,9 @@ pub(super) struct Head {
     pub(super) withhold_usage: bool,
 }
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// As many headers as a request gets, with its length.
+const HEADERS: usize = 8;
 /// What of an upstream's error is read.
 const ERROR_BYTES: usize = 256 << 10;
 /// So long an error's body may take.
@@ -52,6 +55,7 @@ pub(super) async fn send(
     };
     let mut request = Request::post(path).body(Full::new(body)).map_err(|_| Failed::no_url())?;
     let headers = request.headers_mut();
+    headers.reserve(HEADERS);
     headers.insert(header::HOST, origin.authority.clone());
     let generation = fill(headers, asked, dialect, span, target);
     let left = deadline.saturating_duration_since(Instant::now());
@@ -110,7 +114,7 @@ fn fill(
     let agent = concat!("vox-sidecar/", env!("CARGO_PKG_VERSION"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
     if let Ok(parent) = HeaderValue::try_from(span.to_string()) {
-        headers.insert("traceparent", parent);
+        headers.insert(TRACEPARENT, parent);
     }
     if let Some(state) = asked.headers.get("tracestate").filter(|_| span.parent != 0) {
         headers.insert("tracestate", state.clone());

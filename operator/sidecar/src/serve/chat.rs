@@ -112,7 +112,7 @@ fn fail(mut call: Call, problem: Problem, dialect: Dialect) -> Response<Body> {
     call.failed(&problem);
     call.first_byte();
     let attempts = call.record.attempts.len();
-    let policy = HeaderValue::try_from(call.record.policy.as_str()).ok().filter(|policy| !policy.is_empty());
+    let policy = HeaderValue::try_from(&*call.record.policy).ok().filter(|policy| !policy.is_empty());
     tracing::debug!(
         decision = %call.id(), code = problem.code, status = problem.status, ms = millis(call.elapsed()), "no answer"
     );

@@ -30,7 +30,7 @@ pub(super) fn answer(app: &App, id: &str) -> Result<Response<Body>, Problem> {
     let explanation = remembered
         .served
         .upgrade()
-        .map(|served| raw(&served.router.explain(&remembered.request, &*remembered.live, remembered.at_ms)));
+        .map(|served| raw(&served.router.explain(&remembered.request, &remembered.live, remembered.at_ms)));
     let answer = Answer {
         decision: id,
         decided_unix_ms: remembered.at_ms,

@@ -58,7 +58,7 @@ pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Resul
     check(&feedback).map_err(|why| Problem::malformed(format!("failed to read the feedback: {why}")))?;
     let line = Line { kind: "feedback", received_unix_ms: now_ms(), feedback: &feedback };
     // None of its fields can fail to be written.
-    worker.app.records.put(serde_json::to_vec(&line).unwrap_or_default());
+    worker.app.records.put(&serde_json::to_vec(&line).unwrap_or_default());
     Ok(json(StatusCode::ACCEPTED, &Accepted { accepted: true }))
 }
 

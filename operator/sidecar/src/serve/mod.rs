@@ -111,7 +111,8 @@ impl Worker {
             _ => None,
         };
         match chat {
-            Some((Ok(dialect), endpoint)) => chat::answer(self, dialect, endpoint, request).await,
+            // Large, and moved by all that wait for it: it stays where it is.
+            Some((Ok(dialect), endpoint)) => Box::pin(chat::answer(self, dialect, endpoint, request)).await,
             Some((Err((dialect, problem)), _)) => not_allowed(problem, dialect, "POST"),
             None => match self.other(&path, &method, request).await {
                 Ok(response) => response,
@@ -182,7 +183,7 @@ impl Worker {
 }
 
 async fn read(mut body: Incoming, limit: usize, announced: usize) -> Result<Bytes, Problem> {
-    let mut all = BytesMut::with_capacity(announced.min(limit));
+    let mut all = BytesMut::new();
     let mut length = 0_usize;
     loop {
         let frame = tokio::time::timeout(BODY_IDLE, body.frame()).await;
@@ -190,7 +191,14 @@ async fn read(mut body: Incoming, limit: usize, announced: usize) -> Result<Byte
         let Some(frame) = frame.map_err(|_| broken())? else { break };
         let Ok(data) = frame.map_err(|_| broken())?.into_data() else { continue };
         length = length.saturating_add(data.len());
+        if length == announced && length == data.len() && length <= limit {
+            // All of it came at once: nothing has to be put together.
+            return Ok(data);
+        }
         if length <= limit {
+            if all.is_empty() {
+                all.reserve(announced.min(limit));
+            }
             all.extend_from_slice(&data);
         } else if length > limit.saturating_mul(4) {
             // A client that is still sending does not read: up to here it is listened to, so that it sees the answer.

@@ -16,6 +16,7 @@ pub use prices::Prices;
 
 use crate::keys::Keys;
 use crate::live::{Breaker, Budget};
+use crate::record::Name;
 
 /// One policy that serves.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Served {
     pub policy: String,
     /// `name/generation`, as answers carry it.
     pub label: HeaderValue,
+    /// The same for records.
+    pub name: Name,
     /// The snapshot's version.
     pub version: u64,
     /// What a decision can pick, in the order of the policy's deployments.
@@ -39,7 +42,7 @@ pub struct Served {
 #[derive(Debug)]
 pub struct Target {
     /// `<upstream>/<model id>`.
-    pub id: String,
+    pub id: Name,
     /// The same as a header.
     pub header: HeaderValue,
     /// The model's name at its upstream.
@@ -175,14 +178,16 @@ impl Served {
                 max_output_tokens: deployment.entry.max_output_tokens,
                 prices: Prices::new(&deployment.entry.pricing),
                 breaker: lasting.breaker(&deployment.id, &place.url),
-                id: deployment.id.clone(),
+                id: Name::from(deployment.id.as_str()),
                 place,
             }
         });
+        let label = format!("{}/{}", policy.policy.name, policy.policy.generation);
         Self {
             targets: targets.collect(),
             policy: policy.policy.name.clone(),
-            label: header(&format!("{}/{}", policy.policy.name, policy.policy.generation)),
+            label: header(&label),
+            name: Name::from(label.as_str()),
             version,
             budget: lasting.budget(&policy.policy.name, policy.policy.budget.per_day),
             per_day: policy.policy.budget.per_day,

@@ -11,13 +11,14 @@ use vox_routing::Upstream;
 use vox_routing::request::Unavailable;
 
 use crate::keys::{Key, Keys};
+use crate::record::Name;
 use crate::upstream::Origin;
 
 /// One upstream.
 #[derive(Debug)]
 pub struct Place {
     /// Its name inside the policy.
-    pub name: String,
+    pub name: Name,
     /// Its base URL, as the snapshot has it.
     pub url: String,
     /// Where it listens; nothing when its URL is none, and then each attempt fails.
@@ -42,7 +43,7 @@ impl Place {
         let (origin, path) = Origin::of_url(&upstream.base_url).unzip();
         let headers = upstream.headers.iter();
         Self {
-            name: upstream.name.clone(),
+            name: Name::from(upstream.name.as_str()),
             url: upstream.base_url.clone(),
             origin: origin.map(Arc::new),
             path: path.unwrap_or_default(),
@@ -61,7 +62,7 @@ impl Place {
     #[must_use]
     pub fn missing(name: &str) -> Self {
         Self {
-            name: name.to_owned(),
+            name: Name::from(name),
             url: String::new(),
             origin: None,
             path: String::new(),
