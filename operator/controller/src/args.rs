@@ -42,7 +42,7 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve, and reconcile while holding the lease.
-    Run(RunSettings),
+    Run(Box<RunSettings>),
     /// Discover the models of one source, once; what a source's Job runs.
     Discover(DiscoverSettings),
     /// Bring the database's schema up to date and end.

@@ -50,7 +50,7 @@ pub fn start(args: Args) -> ExitCode {
     };
     runtime.block_on(async {
         match args.command {
-            Command::Run(settings) => ended(Box::pin(run::run(settings)).await),
+            Command::Run(settings) => ended(Box::pin(run::run(*settings)).await),
             Command::Migrate(settings) => ended(migrate::migrate(&settings).await),
             Command::Discover(settings) => Box::pin(discover::discover(settings)).await.into(),
             Command::Reference => ExitCode::SUCCESS,

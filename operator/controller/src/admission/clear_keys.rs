@@ -74,7 +74,7 @@ fn find(object: &Value) -> Vec<Place> {
     let Some(spec) = SPECS.iter().find_map(|path| object.pointer(path)) else { return Vec::new() };
     let containers =
         ["initContainers", "containers"].iter().filter_map(|of| spec.get(of)?.as_array()).flatten();
-    containers.flat_map(|container| in_container(container)).collect()
+    containers.flat_map(in_container).collect()
 }
 
 fn in_container(container: &Value) -> Vec<Place> {
