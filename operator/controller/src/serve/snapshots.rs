@@ -68,15 +68,16 @@ async fn follow(
     // It only counts; a name that no policy has is no reason to leave a sidecar without what decides.
     let policy = policy.filter(|policy| is_object_name(policy));
     let user = calls.authenticator.of_namespace(&calls.shared.metrics, &namespace, &headers).await?;
-    let presence = calls.shared.presences.open(&namespace, caller(&user), policy, after).ok_or_else(|| {
-        calls.shared.metrics.call_refused("streams");
-        Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "TooManyStreams",
-            "this pod follows snapshots over too many connections already; close one",
-        )
-        .retry_after(HEARTBEAT)
-    })?;
+    let presence =
+        calls.shared.presences.open(&namespace, caller(&user), policy, after).ok_or_else(|| {
+            calls.shared.metrics.call_refused("streams");
+            Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "TooManyStreams",
+                "this pod follows snapshots over too many connections already; close one",
+            )
+            .retry_after(HEARTBEAT)
+        })?;
     let newest = calls.shared.snapshots.follow(&calls.shared.store, &namespace).await?;
     let lines = lines(newest, after, presence, calls.end.clone());
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())

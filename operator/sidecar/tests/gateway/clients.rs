@@ -279,7 +279,7 @@ fn embeddings_of_an_ollama_server_are_asked_for_in_openais_words_below_its_origi
     spec.route = vox_contracts::generated::providers::ChatRouteBackend::Ollama;
     let mut sealed = snapshot(1, vec![spec], &json!({}));
     for deployment in &mut sealed.policies[0].deployments {
-        deployment.entry.output_modalities = vec!["embedding".to_owned()];
+        std::sync::Arc::make_mut(deployment).entry.output_modalities = vec!["embedding".to_owned()];
     }
     let sealed = vox_routing::Snapshot::seal("shop".to_owned(), 1, sealed.policies).unwrap();
     let folder = folder();

@@ -130,6 +130,8 @@ fn records(snapshot: Snapshot) -> BTreeMap<String, Record> {
     let deployments = snapshot.policies.into_iter().flat_map(|policy| policy.deployments);
     deployments
         .filter(|one| !one.evidence.is_empty() || !one.penalties.is_empty())
-        .map(|one| (one.id, Record { evidence: one.evidence, penalties: one.penalties }))
+        .map(|one| {
+            (one.id.clone(), Record { evidence: one.evidence.clone(), penalties: one.penalties.clone() })
+        })
         .collect()
 }
