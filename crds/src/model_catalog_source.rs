@@ -12,6 +12,10 @@ use crate::provider::ProviderSelector;
 /// Set to any new value (a time, usually) to ask for a discovery run now; echoed in `status.lastHandledRequest`.
 pub const REQUESTED_AT: &str = "vox.dev/requestedAt";
 
+/// A tag of a source: `name=value`, of the letters that names and values of labels have.
+pub(crate) const TAG: &str =
+    r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?=[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$";
+
 /// What a source discovers, when, and how fresh it has to be.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
@@ -117,6 +121,13 @@ pub struct ModelCatalogSourceSpec {
     /// Which of the provider's models to keep. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
+
+    /// What holds for all who serve these models, as `name=value`, such as residency=eu and retention=none. Policies
+    /// (spec.allow.tags) and namespaces (labels require.vox.dev/name: value) can demand them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 127), regex(pattern = TAG)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub tags: Vec<String>,
 
     /// Stop discovering; the last good catalog is still served and still ages. Default: false.
     #[serde(default)]

@@ -9,7 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 use vox_contracts::{ModelTier, StrengthTag, TaskCategory};
 
-use crate::model_catalog_source::SecretKeyRef;
+use crate::model_catalog_source::{SecretKeyRef, TAG};
 pub use policy::PolicyError;
 pub use route::{Capability, FallBack, Prefer, Require, Route};
 pub use status::{
@@ -178,6 +178,11 @@ pub struct Allow {
     #[schemars(length(max = 64), inner(length(min = 1, max = 256), regex(pattern = NAME)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub deny_models: Vec<String>,
+    /// Only models of sources that have all these tags (`spec.tags` of the source), such as residency=eu.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 127), regex(pattern = TAG)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub tags: Vec<String>,
 }
 
 /// Weights of the criteria. Only their ratio counts; a criterion that is left out counts nothing.

@@ -68,6 +68,7 @@ impl RoutingPolicySpec {
             allow: self.allow.as_ref().map_or_else(|| Ok(routing::Allow::default()), allow)?,
             routes: self.routes.iter().map(route).collect::<Result<_, _>>()?,
             aliases: self.aliases.iter().map(alias).collect(),
+            demands: routing::Demands::default(),
             overrides: self.overrides.iter().map(override_of).collect::<Result<_, _>>()?,
             tests: self.tests.iter().map(test).collect::<Result<_, _>>()?,
         })
@@ -116,7 +117,7 @@ fn allow(allow: &Allow) -> Result<routing::Allow, PolicyError> {
         providers: providers("allow.providers", &allow.providers)?,
         models: allow.models.clone(),
         deny_models: allow.deny_models.clone(),
-        tags: Vec::new(),
+        tags: allow.tags.clone(),
     })
 }
 

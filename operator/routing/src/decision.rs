@@ -1,6 +1,7 @@
 //! What was decided, and why the others were not.
 
 use std::fmt;
+use std::sync::Arc;
 
 use vox_contracts::{ModelTier, TaskCategory};
 
@@ -87,9 +88,16 @@ impl Refusal {
 /// What stopped a candidate, and by how much.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
-    /// The policy's lists do not allow it.
+    /// A list of the policy, or of its namespace, does not allow it.
     NotAllowed {
         /// Which list.
+        by: &'static str,
+    },
+    /// It lacks a tag that is demanded, such as where it keeps data.
+    LacksTag {
+        /// Which tag.
+        tag: Arc<str>,
+        /// Who demands it.
         by: &'static str,
     },
     /// Not the model that was asked for.
@@ -155,6 +163,7 @@ impl Filter {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::NotAllowed { .. } => "NotAllowed",
+            Self::LacksTag { .. } => "LacksTag",
             Self::NotAsked => "NotAsked",
             Self::WrongOutput => "WrongOutput",
             Self::LacksCapability { .. } => "LacksCapability",
@@ -175,7 +184,8 @@ impl fmt::Display for Filter {
     /// A sentence without a full stop, for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAllowed { by } => write!(f, "the policy's allow.{by} does not allow it"),
+            Self::NotAllowed { by } => write!(f, "{by} does not allow it"),
+            Self::LacksTag { tag, by } => write!(f, "its source has no tag {tag}, which {by} demands"),
             Self::NotAsked => f.write_str("the request names another model"),
             Self::WrongOutput => f.write_str("it does not make what the category asks for"),
             Self::LacksCapability { capability } => {

@@ -7,33 +7,38 @@ use crate::decision::Filter;
 use crate::facts::Facts;
 use crate::pattern;
 use crate::plan::Plan;
-use crate::policy::{Allow, Policy, WhenSpent};
+use crate::policy::{Policy, WhenSpent};
 use crate::request::{Live, Request};
 use crate::score::record;
 use crate::snapshot::{Deployment, Upstream};
 
-/// Whether the policy's lists allow it: the same for every category.
+/// Whether the policy's lists and its namespace's demands allow it: the same for every category.
 pub(crate) fn admission(
-    allow: &Allow,
+    policy: &Policy,
     deployment: &Deployment,
     upstream: Option<&Upstream>,
 ) -> Option<Filter> {
-    let listed =
+    let (allow, demands) = (&policy.allow, &policy.demands);
+    let matches =
         |patterns: &[String]| patterns.iter().any(|pattern| pattern::matches(pattern, &deployment.id));
+    let among = |providers: &[_]| upstream.is_some_and(|upstream| providers.contains(&upstream.provider));
     let by = if upstream.is_none() {
-        "upstreams"
-    } else if !allow.providers.is_empty()
-        && upstream.is_some_and(|upstream| !allow.providers.contains(&upstream.provider))
-    {
-        "providers"
-    } else if !allow.models.is_empty() && !listed(&allow.models) {
-        "models"
-    } else if listed(&allow.deny_models) {
-        "denyModels"
-    } else if !allow.tags.iter().all(|tag| deployment.tags.contains(tag)) {
-        "tags"
+        "the snapshot, which lacks its upstream,"
+    } else if demands.providers.as_ref().is_some_and(|providers| !among(providers)) {
+        "the namespace's list of providers"
+    } else if !allow.providers.is_empty() && !among(&allow.providers) {
+        "the policy's allow.providers"
+    } else if !allow.models.is_empty() && !matches(&allow.models) {
+        "the policy's allow.models"
+    } else if matches(&allow.deny_models) {
+        "the policy's allow.denyModels"
     } else {
-        return None;
+        let lacks = |tags: &[String], by| {
+            let tag = tags.iter().find(|tag| !deployment.tags.contains(tag))?;
+            Some(Filter::LacksTag { tag: tag.as_str().into(), by })
+        };
+        return lacks(&demands.tags, "the namespace")
+            .or_else(|| lacks(&allow.tags, "the policy's allow.tags"));
     };
     Some(Filter::NotAllowed { by })
 }

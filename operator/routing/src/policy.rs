@@ -26,6 +26,9 @@ pub struct Policy {
     /// Which providers and models may serve at all.
     #[serde(default)]
     pub allow: Allow,
+    /// What the namespace demands besides, whatever the policy allows.
+    #[serde(default, skip_serializing_if = "Demands::is_empty")]
+    pub demands: Demands,
     /// What single categories need; a category without a route takes the contract's figures.
     #[serde(default)]
     pub routes: Vec<Route>,
@@ -120,6 +123,25 @@ pub struct Allow {
     pub deny_models: Vec<String>,
     /// Only deployments with all these tags (`residency=eu`, `retention=none`).
     pub tags: Vec<String>,
+}
+
+/// What a namespace demands of all who serve in it. It narrows what a policy allows and never widens it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Demands {
+    /// Only these providers; absent where all may. An empty list lets nobody serve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub providers: Option<Vec<ProviderType>>,
+    /// Only deployments with all these tags.
+    pub tags: Vec<String>,
+}
+
+impl Demands {
+    /// Whether nothing is demanded.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.providers.is_none() && self.tags.is_empty()
+    }
 }
 
 /// What one category needs.

@@ -61,7 +61,7 @@ impl Router {
         let admission: Vec<Option<Filter>> = snapshot
             .deployments
             .iter()
-            .map(|one| filter::admission(&snapshot.policy.allow, one, upstream(&one.upstream)))
+            .map(|one| filter::admission(&snapshot.policy, one, upstream(&one.upstream)))
             .collect();
         let leans = Leans::of_all(&snapshot.deployments);
         let material = Material { snapshot: &snapshot, facts: &facts, admission: &admission, leans: &leans };

@@ -17,8 +17,11 @@ async fn a_source_that_is_gone_is_known_with_its_upstream_until_its_successor_ha
     assert_eq!(store.known_source(&name).await.unwrap(), None);
     publish(&store, "a", models(3), 0).await.unwrap();
     assert_eq!(store.known_source(&name).await.unwrap().unwrap().upstream, None);
-    let upstream =
-        SourceUpstream { provider: ProviderType::OpenRouter, base_url: "https://one.example/v1".to_owned() };
+    let upstream = SourceUpstream {
+        provider: ProviderType::OpenRouter,
+        base_url: "https://one.example/v1".to_owned(),
+        tags: vec!["residency=eu".to_owned()],
+    };
     store.remember_upstream("uid-1", &upstream).await.unwrap();
     let successor = SourceIdentity { uid: "uid-2".to_owned(), ..source() };
     store.begin_attempt(&successor, &run("a", "p"), &PACE, at(10)).await.unwrap();

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use crate::args::{GatewayArgs, Global};
 use crate::cluster::{Cluster, Place};
 use crate::error::{Error, chain};
+use forward::Behind;
 pub(crate) use refusal::{Refused, refusal};
 
 /// A gateway that has not taken the connection by then is away.
@@ -34,14 +35,16 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 pub(crate) enum Gateway {
     /// At an address.
     At { authority: String, path: String },
-    /// Behind a port-forward to a pod of a Service.
-    Behind { cluster: Box<Cluster>, namespace: String, service: String },
+    /// Behind a port-forward.
+    Behind { cluster: Box<Cluster>, namespace: String, behind: Behind },
 }
 
 impl Gateway {
     /// As the arguments say. Nothing is sent yet.
     pub(crate) async fn new(args: &GatewayArgs, global: &Global) -> Result<Self, Error> {
-        if let Some(url) = args.gateway.as_deref().filter(|url| !url.is_empty()) {
+        // A pod that was named is meant, whatever the environment says.
+        let url = args.gateway.as_deref().filter(|url| !url.is_empty() && args.pod.is_none());
+        if let Some(url) = url {
             return Self::at(url);
         }
         let cluster = Cluster::new(global).await?;
@@ -51,7 +54,11 @@ impl Gateway {
                     .to_owned(),
             ));
         };
-        Ok(Self::Behind { cluster: Box::new(cluster), namespace, service: args.service.clone() })
+        let behind = match &args.pod {
+            Some(pod) => Behind::Pod(pod.clone()),
+            None => Behind::Service(args.service.clone()),
+        };
+        Ok(Self::Behind { cluster: Box::new(cluster), namespace, behind })
     }
 
     pub(crate) fn at(url: &str) -> Result<Self, Error> {
@@ -72,8 +79,11 @@ impl Gateway {
     pub(crate) fn told(&self) -> String {
         match self {
             Self::At { authority, .. } => format!("the gateway at http://{authority}"),
-            Self::Behind { namespace, service, .. } => {
+            Self::Behind { namespace, behind: Behind::Service(service), .. } => {
                 format!("the gateway {service} in namespace {namespace}")
+            }
+            Self::Behind { namespace, behind: Behind::Pod(pod), .. } => {
+                format!("the sidecar of pod {pod} in namespace {namespace}")
             }
         }
     }
@@ -90,7 +100,7 @@ impl Gateway {
         let wire = wire.unwrap_or_else(|_| Err(self.failed("it did not take the connection within 10s")))?;
         let (host, base) = match self {
             Self::At { authority, path } => (authority.as_str(), path.as_str()),
-            Self::Behind { service, .. } => (service.as_str(), ""),
+            Self::Behind { behind, .. } => (behind.name(), ""),
         };
         let mut request = Request::builder()
             .method(method)
@@ -150,8 +160,8 @@ impl Gateway {
                 let _ = wire.set_nodelay(true);
                 Ok(Box::new(wire))
             }
-            Self::Behind { cluster, namespace, service } => {
-                forward::open(cluster, namespace, service, |reason| self.failed(reason)).await
+            Self::Behind { cluster, namespace, behind } => {
+                forward::open(cluster, namespace, behind, |reason| self.failed(reason)).await
             }
         }
     }

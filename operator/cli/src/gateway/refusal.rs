@@ -13,6 +13,7 @@ const CODES: &[&str] = &[
     "malformed_request",
     "method_not_allowed",
     "no_candidate",
+    "no_lease",
     "no_policy",
     "no_snapshot",
     "not_found",

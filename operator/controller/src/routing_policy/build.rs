@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use vox_crds::routing_policy::{PolicyError, RoutingPolicySpec};
-use vox_routing::{CatalogInput, PolicySnapshot, compile};
+use vox_routing::policy::Demands;
+use vox_routing::{CatalogInput, Policy, PolicySnapshot, compile};
 
 use super::resolve::Catalogs;
 
@@ -14,8 +15,9 @@ pub(crate) fn policy_snapshot(
     name: &str,
     generation: i64,
     catalogs: &Catalogs,
+    demands: &Demands,
 ) -> Result<PolicySnapshot, PolicyError> {
-    let policy = spec.to_policy(name, generation)?;
+    let policy = Policy { demands: demands.clone(), ..spec.to_policy(name, generation)? };
     let inputs = spec.catalogs.iter().filter_map(|reference| {
         let models = catalogs.get(&reference.name)?.models.as_ref()?;
         Some(CatalogInput {
@@ -27,7 +29,7 @@ pub(crate) fn policy_snapshot(
                 models.upstream.base_url.clone(),
             ),
             entries: models.catalog.entries.clone(),
-            tags: Vec::new(),
+            tags: models.upstream.tags.clone(),
         })
     });
     let inputs = inputs.collect();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use moka::future::Cache;
 use vox_crds::routing_policy::{PolicyError, RoutingPolicySpec};
 use vox_routing::PolicySnapshot;
+use vox_routing::policy::Demands;
 use vox_store::routing::{ProgrammedPolicy, SourceUpstream};
 
 use super::build;
@@ -22,8 +23,9 @@ const MODELS: u64 = 20_000;
 struct Inputs {
     uid: String,
     generation: i64,
-    /// Of each source: its name, the digest of its catalog, the provider and the base URL.
-    sources: Vec<(String, Option<String>, String, String)>,
+    /// Of each source: its name, the digest of its catalog, the provider, the base URL, and its tags.
+    sources: Vec<(String, Option<String>, String, String, Vec<String>)>,
+    demands: Demands,
 }
 
 /// What was built.
@@ -46,24 +48,37 @@ impl Built {
         policy: &ProgrammedPolicy,
         spec: &RoutingPolicySpec,
         catalogs: &Catalogs,
+        demands: &Demands,
     ) -> Result<Arc<PolicySnapshot>, PolicyError> {
-        let inputs = inputs(policy, spec, catalogs);
+        let inputs = inputs(policy, spec, catalogs, demands);
         if let Some(built) = self.0.get(&inputs).await {
             return Ok(built);
         }
-        let built = Arc::new(build::policy_snapshot(spec, &policy.name, policy.generation, catalogs)?);
+        let built =
+            Arc::new(build::policy_snapshot(spec, &policy.name, policy.generation, catalogs, demands)?);
         self.0.insert(inputs, Arc::clone(&built)).await;
         Ok(built)
     }
 }
 
-fn inputs(policy: &ProgrammedPolicy, spec: &RoutingPolicySpec, catalogs: &Catalogs) -> Inputs {
+fn inputs(
+    policy: &ProgrammedPolicy,
+    spec: &RoutingPolicySpec,
+    catalogs: &Catalogs,
+    demands: &Demands,
+) -> Inputs {
     let sources = spec.catalogs.iter().filter_map(|reference| {
         let models = catalogs.get(&reference.name)?.models.as_ref()?;
-        let SourceUpstream { provider, base_url } = &models.upstream;
-        Some((reference.name.clone(), models.catalog.digest.clone(), provider.to_string(), base_url.clone()))
+        let SourceUpstream { provider, base_url, tags } = &models.upstream;
+        let digest = models.catalog.digest.clone();
+        Some((reference.name.clone(), digest, provider.to_string(), base_url.clone(), tags.clone()))
     });
-    Inputs { uid: policy.uid.clone(), generation: policy.generation, sources: sources.collect() }
+    Inputs {
+        uid: policy.uid.clone(),
+        generation: policy.generation,
+        sources: sources.collect(),
+        demands: demands.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +92,11 @@ mod tests {
         let catalog = serde_json::from_value(
             serde_json::json!({ "schema_version": 1, "digest": digest, "entries": [] }),
         );
-        let upstream = SourceUpstream { provider: ProviderType::Ollama, base_url: base_url.to_owned() };
+        let upstream = SourceUpstream {
+            provider: ProviderType::Ollama,
+            base_url: base_url.to_owned(),
+            tags: Vec::new(),
+        };
         let models = Models { upstream, catalog: catalog.unwrap(), remember: None };
         Catalogs::from([("acme".to_owned(), Resolved { models: Some(models), trouble: None })])
     }
@@ -94,15 +113,18 @@ mod tests {
         };
         let read: RoutingPolicySpec = serde_json::from_value(spec.clone()).unwrap();
         let built = Built::default();
+        let none = Demands::default();
         let get = async |generation, digest, base_url| {
-            built.get(&policy(generation), &read, &catalogs(digest, base_url)).await.unwrap()
+            built.get(&policy(generation), &read, &catalogs(digest, base_url), &none).await.unwrap()
         };
+        let demands = Demands { tags: vec!["residency=eu".to_owned()], ..Demands::default() };
         let first = get(1, "sha256:1", "http://one").await;
         assert!(Arc::ptr_eq(&first, &get(1, "sha256:1", "http://one").await));
         for other in [
             get(2, "sha256:1", "http://one").await,
             get(1, "sha256:2", "http://one").await,
             get(1, "sha256:1", "http://two").await,
+            built.get(&policy(1), &read, &catalogs("sha256:1", "http://one"), &demands).await.unwrap(),
         ] {
             assert!(!Arc::ptr_eq(&first, &other));
         }

@@ -1,8 +1,10 @@
-//! Reads what a policy refers to: the sources of its namespace, and their catalogs.
+//! Reads what a policy refers to: its namespace, the sources in it, and their catalogs.
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use vox_contracts::entry::CatalogSourceRef;
 use vox_crds::ModelCatalogSource;
+use vox_routing::policy::Demands;
 use vox_store::Store;
 
 use super::resolve::{Catalogs, resolve};
@@ -12,8 +14,18 @@ use super::resolve::{Catalogs, resolve};
 pub(crate) enum Error {
     #[error("failed to read source {0}")]
     Source(String, #[source] kube::Error),
+    #[error("failed to read namespace {0}")]
+    Namespace(String, #[source] kube::Error),
     #[error("failed to read a catalog")]
     Store(#[from] vox_store::Error),
+}
+
+/// Reads what a namespace demands. One that is gone demands nothing of anybody.
+pub(crate) async fn demands(client: &Client, namespace: &str) -> Result<Demands, Error> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let found = api.get_metadata_opt(namespace).await;
+    let found = found.map_err(|error| Error::Namespace(namespace.to_owned(), error))?;
+    Ok(found.map(|found| super::demands::of(&found.metadata)).unwrap_or_default())
 }
 
 /// Reads the sources that `names` holds and `known` does not, and remembers where those that work are called.

@@ -128,9 +128,12 @@ fn current_generation(seen: &Observation<'_>, serving: &Serving<'_>) -> Verdict 
         let message = format!("{}; this generation serves without its models", one.sentence);
         return (false, one.reason, message);
     }
-    if serving.router.policy_snapshot().deployments.is_empty() {
-        let message =
-            "this generation was sent to sidecars, but its catalogs have no model left; look at its sources";
+    if !serves(serving.router, seen.now) {
+        let message = if serving.router.policy_snapshot().deployments.is_empty() {
+            "this generation was sent to sidecars, but its catalogs have no model left; look at its sources"
+        } else {
+            "this generation was sent to sidecars, but none of its models may serve any category; status.picks says why"
+        };
         return (false, reasons::NO_CANDIDATE, message.to_owned());
     }
     let failing = seen.failing.first().map(|failing| format!(", though since a catalog changed {failing}"));
@@ -151,6 +154,11 @@ fn evidence(seen: &Observation<'_>) -> Verdict {
         return (false, reasons::TOO_FEW_CALLS, message);
     }
     (true, reasons::MEASURED, "the ranking rests on finished calls".to_owned())
+}
+
+/// Whether anybody serves any category.
+pub(crate) fn serves(router: &Router, now: Timestamp) -> bool {
+    picks(router, now).iter().any(|pick| pick.model.is_some())
 }
 
 /// Who serves each category, for a request of the contract's default complexity.

@@ -4,6 +4,7 @@ pub(crate) mod authority;
 mod budget;
 mod build;
 mod built;
+mod demands;
 mod dereference;
 mod describe;
 mod forget;
@@ -27,6 +28,7 @@ use kube::runtime::reflector::{ObjectRef, Store as Cache};
 use kube::{Resource as _, ResourceExt as _};
 use tokio::sync::Notify;
 use vox_crds::RoutingPolicy;
+use vox_routing::policy::Demands;
 use vox_routing::{PolicySnapshot, Router, run_tests};
 use vox_store::routing::ProgrammedPolicy;
 
@@ -164,7 +166,8 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
     let names = policy.spec.catalogs.iter().map(|catalog| catalog.name.clone()).collect();
     dereference::read(&shared.client, &shared.store, &namespace, names, &mut catalogs).await?;
     let unresolved = resolve::unresolved(&policy.spec, &namespace, &catalogs);
-    let built = build::policy_snapshot(&policy.spec, &name, generation, &catalogs);
+    let demands = dereference::demands(&shared.client, &namespace).await?;
+    let built = build::policy_snapshot(&policy.spec, &name, generation, &catalogs, &demands);
     let invalid = built.as_ref().err().map(ToString::to_string);
     let router = built.ok().map(Router::new);
     let failing: Vec<String> = router
@@ -172,8 +175,8 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
         .flat_map(run_tests)
         .map(|failure| format!("test {} fails: {}", failure.test, failure.sentence))
         .collect();
-    let candidates = router.as_ref().is_some_and(|router| !router.policy_snapshot().deployments.is_empty());
-    if candidates && unresolved.is_empty() && failing.is_empty() {
+    let serves = router.as_ref().is_some_and(|router| describe::serves(router, Timestamp::now()));
+    if serves && unresolved.is_empty() && failing.is_empty() {
         let _held = context.programming.read().await;
         // One that was deleted while this pass ran must not come back.
         if context.exists(policy) {
@@ -193,7 +196,7 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
         shared.store.programmed(&namespace).await?.into_iter().find(|other| Some(&other.uid) == uid.as_ref());
     let router = match &serving {
         Some(serving) if serving.generation == generation => router,
-        Some(serving) => last_good(serving, &catalogs),
+        Some(serving) => last_good(serving, &catalogs, &demands),
         None => None,
     };
     let resolved = unresolved.is_empty();
@@ -228,10 +231,10 @@ fn programmed(policy: &RoutingPolicy, generation: i64) -> Result<ProgrammedPolic
 }
 
 /// The generation that serves while the newest one cannot.
-fn last_good(serving: &ProgrammedPolicy, catalogs: &Catalogs) -> Option<Router> {
+fn last_good(serving: &ProgrammedPolicy, catalogs: &Catalogs, demands: &Demands) -> Option<Router> {
     let spec = serde_json::from_value(serving.spec.clone()).ok()?;
     let built: PolicySnapshot =
-        build::policy_snapshot(&spec, &serving.name, serving.generation, catalogs).ok()?;
+        build::policy_snapshot(&spec, &serving.name, serving.generation, catalogs, demands).ok()?;
     Some(Router::new(built))
 }
 

@@ -28,12 +28,13 @@ pub(crate) async fn publish(
     // Without this, a pass that read earlier could publish later, and undo what the other one programmed.
     let gate = context.gate(namespace);
     let _held = gate.lock().await;
+    let demands = dereference::demands(&context.shared.client, namespace).await?;
     let mut policies = Vec::new();
     for programmed in store.programmed(namespace).await? {
         let Some(spec) = spec(&programmed) else { continue };
         let names = spec.catalogs.iter().map(|catalog| catalog.name.clone()).collect();
         dereference::read(&context.shared.client, store, namespace, names, catalogs).await?;
-        match context.built.get(&programmed, &spec, catalogs).await {
+        match context.built.get(&programmed, &spec, catalogs, &demands).await {
             // Its models are shared and not copied.
             Ok(policy) => policies.push(PolicySnapshot::clone(&policy)),
             Err(error) => {

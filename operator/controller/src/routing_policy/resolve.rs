@@ -59,7 +59,11 @@ pub(crate) fn resolve(source: Option<&ModelCatalogSource>, known: Option<KnownSo
     };
     match known {
         Some(KnownSource { uid, upstream: before, catalog }) if source.uid().as_ref() == Some(&uid) => {
-            let upstream = SourceUpstream { provider: target.provider, base_url: target.endpoint };
+            let upstream = SourceUpstream {
+                provider: target.provider,
+                base_url: target.endpoint,
+                tags: source.spec.tags.clone(),
+            };
             let remember = (before.as_ref() != Some(&upstream)).then_some(uid);
             Resolved { models: Some(Models { upstream, catalog, remember }), trouble: None }
         }
@@ -132,15 +136,25 @@ mod tests {
     }
 
     fn valid(uid: &str) -> ModelCatalogSource {
-        source(uid, serde_json::json!({ "provider": { "ollama": {} }, "endpoint": "http://new:11434" }))
+        source(
+            uid,
+            serde_json::json!({ "provider": { "ollama": {} }, "endpoint": "http://new:11434", "tags": ["residency=ch"] }),
+        )
     }
 
     fn invalid(uid: &str) -> ModelCatalogSource {
-        source(uid, serde_json::json!({ "provider": { "ollama": {} }, "endpoint": "ftp://new" }))
+        source(
+            uid,
+            serde_json::json!({ "provider": { "ollama": {} }, "endpoint": "ftp://new", "tags": ["residency=ch"] }),
+        )
     }
 
     fn old() -> SourceUpstream {
-        SourceUpstream { provider: ProviderType::Ollama, base_url: "http://old:11434".to_owned() }
+        SourceUpstream {
+            provider: ProviderType::Ollama,
+            base_url: "http://old:11434".to_owned(),
+            tags: vec!["residency=eu".to_owned()],
+        }
     }
 
     fn known(upstream: Option<SourceUpstream>) -> Option<KnownSource> {
@@ -179,6 +193,19 @@ mod tests {
         let anew = resolve(Some(&valid("b")), known(Some(old())));
         assert_eq!(address(&anew), Some("http://old:11434"));
         assert_eq!(anew.trouble, Some(Trouble::NeverFetched));
+    }
+
+    #[test]
+    fn the_tags_are_those_of_the_server_that_is_called() {
+        let tags = |resolved: Resolved| resolved.models.unwrap().upstream.tags;
+        assert_eq!(tags(resolve(Some(&valid("a")), known(Some(old())))), ["residency=ch"]);
+        for resolved in [
+            resolve(Some(&invalid("a")), known(Some(old()))),
+            resolve(Some(&valid("b")), known(Some(old()))),
+            resolve(None, known(Some(old()))),
+        ] {
+            assert_eq!(tags(resolved), ["residency=eu"], "the old server is called");
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
-//! The watches behind the controller: policies, and the sources that they name.
+//! The watches behind the controller: policies, the sources that they name, and what their namespaces demand.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::Config as ControllerConfig;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef, Store as Cache};
@@ -18,7 +19,7 @@ use vox_crds::ModelCatalogSource;
 
 use super::forget::forget_missing;
 use super::siblings::{Siblings, to_look_at};
-use super::{CONTROLLER, Context, Guarded, budget, failed, reconcile, sidecars};
+use super::{CONTROLLER, Context, Guarded, budget, demands, failed, reconcile, sidecars};
 use crate::context::Backoff;
 use crate::control_plane::Shared;
 
@@ -61,12 +62,13 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
     let count = tokio::spawn(sidecars::count(Arc::clone(&context)));
     let money = Arc::clone(&context);
     let money = tokio::spawn(async move { budget::keep(&money).await });
-    let named = policies.clone();
+    let (named, governed) = (policies.clone(), policies.clone());
     let siblings = to_look_at(told, policies.clone());
     let config = ControllerConfig::default().concurrency(shared.settings.concurrency);
     Controller::for_stream(events, policies)
         .with_config(config)
-        .watches_stream(catalogs(client), move |source: Source| naming(&named, &source))
+        .watches_stream(catalogs(client.clone()), move |source: Source| naming(&named, &source))
+        .watches_stream(namespaces(client), move |namespace| within(&governed, &namespace.name_any()))
         .reconcile_on(siblings)
         .graceful_shutdown_on(end.cancelled_owned())
         .run(reconcile, failed, context)
@@ -104,6 +106,28 @@ fn catalogs(client: Client) -> impl Stream<Item = Result<Source, watcher::Error>
         })
         .touched_objects()
         .predicate_filter(changed, Default::default())
+}
+
+/// Namespaces whose demands changed.
+fn namespaces(
+    client: Client,
+) -> impl Stream<Item = Result<PartialObjectMeta<Namespace>, watcher::Error>> + Send {
+    let changed = |namespace: &PartialObjectMeta<Namespace>| {
+        let mut hasher = DefaultHasher::new();
+        demands::of(&namespace.metadata).hash(&mut hasher);
+        Some(hasher.finish())
+    };
+    watcher(Api::<PartialObjectMeta<Namespace>>::all(client), watcher::Config::default())
+        .default_backoff()
+        .applied_objects()
+        .predicate_filter(changed, Default::default())
+}
+
+/// The policies of a namespace.
+fn within(policies: &Cache<Guarded>, namespace: &str) -> Vec<ObjectRef<Guarded>> {
+    let policies = policies.state();
+    let here = policies.iter().filter(|policy| policy.namespace().as_deref() == Some(namespace));
+    here.map(|policy| ObjectRef::from_obj(&**policy)).collect()
 }
 
 /// The policies that name a source.

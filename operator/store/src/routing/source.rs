@@ -14,6 +14,9 @@ pub struct SourceUpstream {
     pub provider: ProviderType,
     /// Its API's base URL, without a trailing slash.
     pub base_url: String,
+    /// What holds for all who serve them, as `name=value`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 /// What is known of a source, whether its object is still there or not.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalog, bootstrap};
-use vox_routing::{CatalogInput, PolicySnapshot, Record, Snapshot, compile};
+use vox_routing::policy::Demands;
+use vox_routing::{CatalogInput, Policy, PolicySnapshot, Record, Snapshot, compile};
 
 use super::read::Written;
 use crate::args::Global;
-use crate::cluster::{Cluster, Operator, Place};
+use crate::cluster::{Cluster, Operator, Place, get};
 use crate::error::Error;
 use crate::input;
 use crate::progress::{Progress, say};
@@ -20,6 +21,11 @@ pub(super) struct Catalogs {
     pub(super) known: BTreeMap<String, ModelCatalog>,
     /// By deployment.
     pub(super) records: BTreeMap<String, Record>,
+    /// The sources' tags, by name. Without a cluster nobody knows them, and a source counts as having those that the
+    /// policy demands.
+    tags: Option<BTreeMap<String, Vec<String>>>,
+    /// What the namespace demands.
+    demands: Demands,
     /// Whether they are the compiled-in catalog's.
     pub(super) bootstrap: bool,
 }
@@ -58,15 +64,18 @@ impl Catalogs {
         };
         let read = async {
             let operator = Operator::find(&cluster).await?;
-            let mut known = BTreeMap::new();
+            let (mut known, mut tags) = (BTreeMap::new(), BTreeMap::new());
             for reference in policies.iter().flat_map(|policy| &policy.spec.catalogs) {
                 let source = CatalogSourceRef { namespace: namespace.clone(), name: reference.name.clone() };
-                if let Some(catalog) = operator.catalog(&source).await? {
-                    known.insert(reference.name.clone(), catalog);
-                }
+                let Some(catalog) = operator.catalog(&source).await? else { continue };
+                known.insert(reference.name.clone(), catalog);
+                tags.insert(reference.name.clone(), tags_of(&cluster, &source).await?);
             }
-            let records = operator.snapshot(namespace).await?.map(records).unwrap_or_default();
-            Ok(Self { known, records, bootstrap: false })
+            let snapshot = operator.snapshot(namespace).await?;
+            let policy = snapshot.as_ref().and_then(|snapshot| snapshot.policies.first());
+            let demands = policy.map(|one| one.policy.demands.clone()).unwrap_or_default();
+            let records = snapshot.map(records).unwrap_or_default();
+            Ok(Self { known, records, tags: Some(tags), demands, bootstrap: false })
         };
         Progress::during("reading the catalogs from the operator", Box::pin(read)).await
     }
@@ -89,10 +98,14 @@ impl Catalogs {
                 // Where it listens decides nothing.
                 upstream: spec.upstream(&policy.name, name, first.provider.clone(), String::new()),
                 entries: catalog.entries.clone(),
-                tags: Vec::new(),
+                tags: match &self.tags {
+                    Some(tags) => tags.get(name).cloned().unwrap_or_default(),
+                    None => policy.allow.tags.clone(),
+                },
             });
         }
-        Ok(compile(policy.clone(), inputs, &self.records))
+        let policy = Policy { demands: self.demands.clone(), ..policy.clone() };
+        Ok(compile(policy, inputs, &self.records))
     }
 
     /// Says on the standard error what was chosen from.
@@ -106,6 +119,15 @@ impl Catalogs {
             let names = self.known.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             say(&format!("over the catalogs of {names}: {models} models"));
         }
+    }
+}
+
+/// A catalog may outlive its source.
+async fn tags_of(cluster: &Cluster, source: &CatalogSourceRef) -> Result<Vec<String>, Error> {
+    match get(cluster, source).await {
+        Ok(source) => Ok(source.spec.tags),
+        Err(Error::NotFound(_)) => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 

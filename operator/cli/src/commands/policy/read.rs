@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn the_policy_of_the_demo_is_read_as_it_stands() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/demo/40-policy.yaml");
-        let written = policy(&std::fs::read_to_string(file).unwrap(), None).unwrap();
+        let written = policy(&std::fs::read_to_string(file).unwrap(), Some("shop")).unwrap();
         assert_eq!((written.policy.name.as_str(), written.policy.tests.len()), ("shop", 1));
         assert_eq!(written.spec.catalogs.len(), 2);
     }
