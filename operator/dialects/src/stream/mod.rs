@@ -12,7 +12,7 @@
 mod frames;
 mod watch;
 
-pub use frames::{FrameError, LONGEST_FRAME, StreamReader};
+pub use frames::{FrameError, LONGEST_FRAME, StreamReader, whole_events};
 
 use crate::answer::ClientContext;
 use crate::client;
