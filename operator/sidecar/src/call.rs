@@ -32,7 +32,8 @@ pub struct Call {
     measured: bool,
     served: Option<Arc<Served>>,
     kept: Option<Arc<Remembered>>,
-    _in_flight: InFlight,
+    /// Its place among the requests under way, and the bytes that it holds.
+    pub in_flight: InFlight,
 }
 
 impl Call {
@@ -59,7 +60,7 @@ impl Call {
             measured: false,
             served: None,
             kept: None,
-            _in_flight: in_flight,
+            in_flight,
         }
     }
 

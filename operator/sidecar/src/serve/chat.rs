@@ -34,7 +34,7 @@ pub(super) async fn answer(
     };
     let (head, body) = request.into_parts();
     let mut call = Call::new(Arc::clone(app), in_flight, Span::of_request(&head.headers), endpoint);
-    let body = match worker.body(&head.headers, body).await {
+    let body = match worker.body(&head.headers, body, &mut call.in_flight).await {
         Ok(body) => body,
         Err(problem) => return fail(call, problem, dialect),
     };
@@ -99,6 +99,9 @@ fn look<'a>(
     }
     let shape = shape::scan(dialect, body).map_err(|error| Problem::malformed(error.to_string()))?;
     call.record.stream = shape.stream;
+    if dialect != Dialect::OpenAiEmbeddings && shape.messages_range.is_none() {
+        return Err(Problem::malformed("failed to read the request: `messages` is missing".to_owned()));
+    }
     let request = intake::request(dialect, &shape, headers, body)?;
     Ok((serving(app)?, shape, request))
 }
@@ -134,8 +137,9 @@ pub(super) async fn count_tokens(
     worker: &Worker,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Problem> {
+    let mut place = worker.enter()?;
     let (head, body) = request.into_parts();
-    let body = worker.body(&head.headers, body).await?;
+    let body = worker.body(&head.headers, body, &mut place).await?;
     let shape = shape::scan(Dialect::AnthropicMessages, &body)
         .map_err(|error| Problem::malformed(error.to_string()))?;
     Ok(json(StatusCode::OK, &Counted { input_tokens: shape.input_tokens }))

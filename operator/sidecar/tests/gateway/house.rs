@@ -135,6 +135,25 @@ impl House {
         house
     }
 
+    /// With one upstream that is spoken to in this way.
+    pub(crate) fn speaking(
+        route: &str,
+        more: &[&str],
+        script: impl Fn(usize, &Message) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
+        let server = Upstream::start(&Arc::default(), script);
+        let mut spec = upstream("up0", &server.url(), None);
+        spec.route = serde_json::from_value(json!(route)).unwrap();
+        let folder = folder();
+        put(&folder.join("snapshot.json"), &snapshot(1, vec![spec], &json!({})).write().unwrap());
+        let file = folder.join("snapshot.json").display().to_string();
+        let arguments: Vec<&str> = ["--snapshot", &file].into_iter().chain(more.iter().copied()).collect();
+        let mut house = Self::open(folder.clone(), &arguments);
+        house.upstreams = vec![server];
+        house.until_ready();
+        house
+    }
+
     pub(crate) fn until_ready(&self) {
         until("ready", || self.get("/readyz").status() == 200);
     }

@@ -95,7 +95,7 @@ fn a_stream_cut_after_its_first_token_says_so() {
 
 #[test]
 fn a_stream_that_ends_in_the_middle_says_so() {
-    breaks("server", vec![stream_head(), piece(&chunk("he")), end()]);
+    breaks("cut", vec![stream_head(), piece(&chunk("he")), end()]);
 }
 
 #[test]
