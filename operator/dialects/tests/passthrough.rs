@@ -83,6 +83,39 @@ fn the_shape_says_what_routing_asks() {
     assert!((50..200).contains(&shape.input_tokens), "{}", shape.input_tokens);
 }
 
+fn to_anthropic(body: &Value) -> Value {
+    let body = body.to_string();
+    let shape = scan(Dialect::AnthropicMessages, body.as_bytes()).unwrap();
+    let made = rewrite_model(Dialect::AnthropicMessages, body.as_bytes(), &shape, "claude", false);
+    serde_json::from_slice(&made.body).unwrap()
+}
+
+#[test]
+fn thinking_of_another_providers_model_does_not_go_to_anthropic() {
+    let foreign = json!({"type": "thinking", "thinking": "hm", "signature": ""});
+    let own = json!({"type": "thinking", "thinking": "so", "signature": "sig"});
+    let text = json!({"type": "text", "text": "a \"signature\":\"\""});
+    let call = json!({"type": "tool_use", "id": "c", "name": "f", "input": {}});
+    let think = json!({"type": "enabled", "budget_tokens": 2000});
+    let with = |content: Value, last: Value| {
+        json!({"model": "vox/auto", "max_tokens": 9, "thinking": think, "messages": [
+            {"role": "user", "content": "q"}, {"role": "assistant", "content": content},
+            {"role": "user", "content": "w"}, {"role": "assistant", "content": last}]})
+    };
+    let made = to_anthropic(&with(json!([foreign, text, call]), json!([own, text])));
+    assert_eq!(made["messages"][1]["content"], json!([text, call]));
+    assert_eq!(made["messages"][3]["content"], json!([own, text]));
+    assert_eq!((&made["thinking"], &made["model"]), (&think, &json!("claude")));
+    // The thinking before an open call is gone: Anthropic would want it back.
+    let made = to_anthropic(&with(json!([own, text]), json!([foreign, call])));
+    assert_eq!(made["thinking"], json!({"type": "disabled"}));
+    assert_eq!(made["messages"][3]["content"], json!([call]));
+    let made = to_anthropic(&with(json!("said"), json!([foreign])));
+    assert_eq!(made["messages"][3]["content"], json!([{"type": "text", "text": "hm"}]));
+    let untouched = with(json!([own, call]), json!([text]));
+    assert_eq!(to_anthropic(&untouched)["messages"], untouched["messages"]);
+}
+
 #[test]
 fn of_two_limits_the_larger_one_counts_and_those_of_other_dialects_do_not() {
     let limit = |dialect, members: &str| {
