@@ -31,6 +31,9 @@ pub const CODES: &[&str] = &[
     "unsupported_encoding",
 ];
 
+/// Bytes of a message about a mistake of the client's.
+const LONGEST_MESSAGE: usize = 1024;
+
 /// Why there is no answer.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -55,7 +58,9 @@ impl Problem {
 
     /// The request is not what its dialect says, or a header of ours is wrong.
     #[must_use]
-    pub fn malformed(message: String) -> Self {
+    pub fn malformed(mut message: String) -> Self {
+        // It may quote the request.
+        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
         Self::new(400, "malformed_request", Outcome::ClientError, message)
     }
 

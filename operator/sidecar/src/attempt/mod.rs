@@ -105,7 +105,9 @@ pub async fn run(
         };
         let Some(attempt) = begin(served, pick, &call, failures.len(), reservation) else { continue };
         let id = attempt.record.deployment.clone();
-        let last = place.saturating_add(1) == decision.picks.len();
+        let mut others = decision.picks.iter().skip(place.saturating_add(1));
+        let other = others.any(|pick| served.unavailable(pick.deployment, now).is_none());
+        let last = !other || !call.app.retries.any_left(now);
         let time = Time::new(&call.app.settings.timeouts, asked.shape.stream, deadline, last);
         match one(pool, call, asked, attempt, &time).await {
             Ok(response) => return Ok(response),

@@ -44,6 +44,9 @@ fn a_member_with_a_long_name_is_quoted_only_in_part() {
     body["y".repeat(3 << 20)] = json!(1);
     let answer = house.chat(&body);
     assert_eq!((answer.status(), answer.body.len() < 1000), (400, true), "{}", answer.body.len());
+    let feedback = json!({"y".repeat(3 << 20): 1}).to_string();
+    let answer = house.send("POST", "/vox/v1/feedback", "", &feedback);
+    assert_eq!((answer.status(), answer.body.len() < 2000), (400, true), "{}", answer.body.len());
 }
 
 #[test]
