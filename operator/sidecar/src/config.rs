@@ -6,18 +6,16 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use vox_telemetry::Logging;
 
 /// The Vox sidecar: an OpenAI- and Anthropic-compatible gateway next to a workload.
 #[derive(Debug, Parser)]
 #[command(name = "vox-sidecar", version, args_conflicts_with_subcommands = true)]
 pub struct Args {
-    /// Which messages to log: a level (`info`), or levels by module (`info,vox_sidecar=debug`).
-    #[arg(long, env = "VOX_LOG", default_value = "info")]
-    pub log: String,
-    /// One JSON object a line, or text for people.
-    #[arg(long, env = "VOX_LOG_FORMAT", default_value = "json", value_enum)]
-    pub log_format: LogFormat,
+    /// What to log and how.
+    #[command(flatten)]
+    pub logging: Logging,
     /// Everything else.
     #[command(flatten)]
     pub settings: Settings,
@@ -32,15 +30,6 @@ pub enum Command {
     /// Print the reference page of all settings.
     #[command(hide = true)]
     Reference,
-}
-
-/// How to write log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
 }
 
 /// Settings of the sidecar.

@@ -29,8 +29,7 @@ mod workers;
 
 use std::process::ExitCode;
 
-use config::{Args, LogFormat};
-use tracing_subscriber::EnvFilter;
+use config::Args;
 pub use workers::{Running, StartError, start_workers};
 
 /// The whole program: serves until it is asked to stop.
@@ -39,12 +38,7 @@ pub fn start(args: Args) -> ExitCode {
     if args.command.is_some() {
         return reference::print();
     }
-    let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match args.log_format {
-        LogFormat::Json => lines.json().init(),
-        LogFormat::Text => lines.init(),
-    }
+    vox_telemetry::start(&args.logging);
     match start_workers(args.settings).and_then(Running::until_signalled) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
