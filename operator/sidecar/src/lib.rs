@@ -3,7 +3,7 @@
 //!
 //! Rooms: [`config`] (all settings), [`feed`] (snapshots), [`serving`] (what a snapshot becomes), [`keys`], [`live`]
 //! (failures, limits, money), `lease` (what of a day's budget the operator grants), [`serve`] (the endpoints), [`attempt`] (one candidate after another), [`upstream`]
-//! (connections), [`record`] and [`spool`] (what is written down), [`trace`], [`metrics`].
+//! (connections), [`record`], [`line`](mod@line) and [`spool`] (what is written down, how, and where), [`trace`], [`metrics`].
 //!
 //! Each worker is a thread with a runtime, a listener and connections of its own: a request never changes threads.
 
@@ -15,6 +15,7 @@ pub mod feed;
 pub mod ids;
 pub mod keys;
 mod lease;
+pub mod line;
 pub mod live;
 pub mod metrics;
 pub mod problem;

@@ -152,7 +152,7 @@ fn begin(
         reservation: Some(reservation),
         record: Attempt {
             deployment: target.id.clone(),
-            upstream: target.place.name.clone(),
+            peer: Some(Arc::clone(&target.place.peer)),
             started_ms: millis(call.elapsed()),
             ..Attempt::default()
         },
@@ -249,7 +249,9 @@ async fn ask(
         reservation.sent();
     }
     let timeouts = call.app.settings.timeouts;
-    let head = send::send(pool, &timeouts, asked, target, call.span.child(), time).await?;
+    let span = call.span.child();
+    attempt.record.span = span.span;
+    let head = send::send(pool, &timeouts, asked, target, span, time).await?;
     attempt.record.status = head.response.status().as_u16();
     if asked.shape.stream {
         let held = stream::held(call, asked, attempt, head, time).await?;

@@ -17,7 +17,7 @@ use vox_dialects::{Ending, StreamTranslator};
 
 use super::Try;
 use super::stream::Held;
-use super::whole::{spent, word};
+use super::whole::{name, spent, word};
 use crate::call::{Call, millis};
 use crate::ids::now_ms;
 use crate::record::Outcome;
@@ -119,6 +119,8 @@ impl Relay {
         };
         attempt.record.duration_ms = millis(attempt.started.elapsed());
         attempt.record.finish = facts.finish.as_ref().map(word);
+        attempt.record.served = facts.served_model.clone().and_then(name);
+        attempt.record.answer = facts.id.clone().and_then(name);
         spent(&mut attempt, &facts.usage, self.images);
         if !matches!(ending, Some((Ending::Clean | Ending::Unterminated, _))) && attempt.worst_case.is_some()
         {

@@ -115,8 +115,9 @@ fn fill(
     if let Ok(parent) = HeaderValue::try_from(span.to_string()) {
         headers.insert(TRACEPARENT, parent);
     }
-    if let Some(state) = asked.headers.get("tracestate").filter(|_| span.parent != 0) {
-        headers.insert("tracestate", state.clone());
+    // What vendors note about a trace belongs to that trace.
+    for state in asked.headers.get_all("tracestate").iter().filter(|_| span.caller) {
+        headers.append("tracestate", state.clone());
     }
     let generation = target.place.headers(headers);
     if dialect == Dialect::AnthropicMessages && asked.dialect == dialect {

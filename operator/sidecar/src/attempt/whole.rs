@@ -11,6 +11,8 @@ use crate::record::Tokens;
 
 /// So many characters of an upstream's word for the end of an answer are kept.
 const LONGEST_WORD: usize = 64;
+/// No id of an answer and no model's name is longer, in bytes.
+const LONGEST_NAME: usize = 256;
 
 /// The answer in the client's dialect.
 pub(super) async fn read(
@@ -29,12 +31,12 @@ pub(super) async fn read(
     call.in_flight.hold(body.len());
     if dialect == asked.dialect {
         let facts = answer::read(dialect, &body).map_err(Failed::answered)?;
-        note(attempt, asked, &facts);
+        note(attempt, asked, facts);
         return Ok(body);
     }
     let context = context(call);
     let answer = answer::translate(dialect, asked.dialect, &body, &context).map_err(Failed::answered)?;
-    note(attempt, asked, &answer.facts);
+    note(attempt, asked, answer.facts);
     Ok(answer.body.into())
 }
 
@@ -47,14 +49,21 @@ pub(super) fn context(call: &Call) -> ClientContext {
     }
 }
 
-fn note(attempt: &mut Try, asked: &Asked<'_>, facts: &AnswerFacts) {
+fn note(attempt: &mut Try, asked: &Asked<'_>, facts: AnswerFacts) {
     attempt.record.finish = facts.finish.as_ref().map(word);
+    attempt.record.served = facts.served_model.and_then(name);
+    attempt.record.answer = facts.id.and_then(name);
     spent(attempt, &facts.usage, u64::from(asked.shape.images));
 }
 
 /// Why an answer ended, as records have it. An upstream can write what it likes there, and records are kept.
 pub(super) fn word(finish: &Finish) -> String {
     finish.as_openai().chars().take(LONGEST_WORD).collect()
+}
+
+/// A name of the upstream's; nothing where it is too long to be one.
+pub(super) fn name(text: String) -> Option<String> {
+    (text.len() <= LONGEST_NAME).then_some(text)
 }
 
 /// What it used and cost.

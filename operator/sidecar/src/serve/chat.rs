@@ -95,15 +95,22 @@ fn look<'a>(
     body: &'a Bytes,
 ) -> Result<Seen<'a>, Problem> {
     if let Some(interaction) = intake::interaction(headers)? {
-        call.record.interaction = interaction;
+        call.of_turn(interaction);
     }
     let shape = shape::scan(dialect, body).map_err(|error| Problem::malformed(error.to_string()))?;
     call.record.stream = shape.stream;
+    call.record.json = shape.json;
+    call.record.temperature = temperature(shape.temperature);
     if dialect != Dialect::OpenAiEmbeddings && shape.messages_range.is_none() {
         return Err(Problem::malformed("failed to read the request: `messages` is missing".to_owned()));
     }
     let request = intake::request(dialect, &shape, headers, body)?;
     Ok((serving(app)?, shape, request))
+}
+
+/// As a number; what is none is for the upstream to refuse.
+fn temperature(text: Option<&str>) -> Option<f64> {
+    text?.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// What serves now.
@@ -115,7 +122,7 @@ fn fail(mut call: Call, problem: Problem, dialect: Dialect) -> Response<Body> {
     call.failed(&problem);
     call.first_byte();
     let attempts = call.record.attempts.len();
-    let policy = HeaderValue::try_from(&*call.record.policy).ok().filter(|policy| !policy.is_empty());
+    let policy = call.policy();
     tracing::debug!(
         decision = %call.id(), code = problem.code, status = problem.status, ms = millis(call.elapsed()), "no answer"
     );

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::fake::{GOOD, LAST, Message, Step, Upstream, chunk, end, piece, read, stream_head, whole};
-use crate::house::{House, deployment, folder, put, question, snapshot, until, upstream};
+use crate::house::{House, deployment, ended, folder, put, question, snapshot, tried, turn, until, upstream};
 
 fn said(status: u16, headers: &str, message: &str) -> Vec<Step> {
     whole(status, headers, &format!("{{\"error\":{{\"message\":{message:?}}}}}"))
@@ -61,11 +61,11 @@ fn explained(house: &House, answer: &Message) -> Vec<Value> {
 /// The first attempt failed in this way, and the second one answered.
 fn named(house: House, answer: &Message, class: &str) {
     let told = explained(&house, answer);
-    let classes: Vec<_> = told.iter().map(|attempt| attempt["class"].clone()).collect();
+    let classes: Vec<_> = (0..told.len()).map(|number| ended(&json!({ "attempts": told }), number)).collect();
     assert_eq!(classes, [json!(class), json!("ok")]);
     let record = &house.records()[0];
     assert_eq!(record["attempts"].as_array(), Some(&told));
-    assert_eq!(record["outcome"], "answered");
+    assert_eq!(turn(record, "vox.outcome"), "answered");
 }
 
 #[test]
@@ -137,8 +137,8 @@ fn the_time_of_all_attempts_ends_with_the_clients() {
         let answer = house.send("POST", "/v1/chat/completions", "x-stainless-timeout: 1\r\n", &body);
         assert_eq!(answer.status(), 504, "{answer:?}");
         let record = &house.records()[0];
-        assert_eq!(record["attempts"][0]["class"], "total_timeout");
-        assert!(record["attempts"][0]["assumedUsd"].is_string(), "{record:#}");
+        assert_eq!(ended(record, 0), "total_timeout");
+        assert!(tried(record, 0, "vox.assumed_cost_usd").is_string(), "{record:#}");
     }
 }
 
@@ -212,7 +212,7 @@ fn the_clients_own_mistakes_are_returned_at_once_in_its_own_dialect() {
                 path == "/v1/messages",
                 "{told}"
             );
-            assert_eq!((house.calls(), house.records()[0]["outcome"].clone()), (1, json!("clientError")));
+            assert_eq!((house.calls(), turn(&house.records()[0], "vox.outcome")), (1, json!("clientError")));
         }
     }
 }
@@ -235,10 +235,12 @@ fn an_attempt_that_its_client_left_before_an_answer_is_written_down_with_what_it
     drop(client);
     until("nothing is under way", || house.get("/metrics").body.contains("vox_sidecar_in_flight 0"));
     let record = &house.records()[0];
-    assert_eq!(record["outcome"], "cancelled");
-    let attempt = &record["attempts"][0];
-    assert_eq!((&attempt["class"], &attempt["deployment"]), (&json!("cancelled"), &json!("up0/model-a")));
-    assert!(attempt["assumedUsd"].is_string(), "{record:#}");
+    assert_eq!(turn(record, "vox.outcome"), "cancelled");
+    assert_eq!(
+        (&ended(record, 0), &tried(record, 0, "vox.deployment")),
+        (&json!("cancelled"), &json!("up0/model-a"))
+    );
+    assert!(tried(record, 0, "vox.assumed_cost_usd").is_string(), "{record:#}");
 }
 
 #[test]
@@ -271,12 +273,8 @@ fn ends_with_an_error(route: &str, path: &str, begun: &str, fault: Vec<Step>, cl
     assert!(data["error"]["message"].is_string(), "{what}");
     assert_eq!(data.get("type").is_some_and(|kind| kind == "error"), path == "/v1/messages", "{what}");
     let record = &house.records()[0];
-    assert_eq!(
-        (&record["outcome"], &record["attempts"][0]["class"]),
-        (&json!("cut"), &json!(class)),
-        "{what}"
-    );
-    assert!(record["attempts"][0]["assumedUsd"].is_string(), "{record:#}");
+    assert_eq!((&turn(record, "vox.outcome"), &ended(record, 0)), (&json!("cut"), &json!(class)), "{what}");
+    assert!(tried(record, 0, "vox.assumed_cost_usd").is_string(), "{record:#}");
 }
 
 #[test]
@@ -320,8 +318,8 @@ fn a_client_that_goes_away_in_a_stream_leaves_a_record_with_what_it_may_cost() {
     drop(client);
     until("nothing is under way", || house.get("/metrics").body.contains("vox_sidecar_in_flight 0"));
     let record = &house.records()[0];
-    assert_eq!(record["attempts"][0]["class"], "cancelled");
-    assert!(record["attempts"][0]["assumedUsd"].is_string(), "{record:#}");
+    assert_eq!(ended(record, 0), "cancelled");
+    assert!(tried(record, 0, "vox.assumed_cost_usd").is_string(), "{record:#}");
 }
 
 #[test]

@@ -14,4 +14,5 @@ mod inputs;
 mod leases;
 mod snapshots;
 mod streams;
+mod telemetry;
 mod tls;
