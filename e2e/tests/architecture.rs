@@ -33,18 +33,36 @@ const PLAN: &[(&str, Allowed)] = &[
     ("vox-catalog", Allowed { normal: &["vox-contracts"], tests: &["vox-wire"] }),
     ("vox-dialects", Allowed { normal: &["vox-contracts"], tests: &[] }),
     ("vox-store", Allowed { normal: &["vox-contracts"], tests: &[] }),
+    ("vox-telemetry", Allowed { normal: &["vox-contracts"], tests: &[] }),
     (
         "vox-controller",
         Allowed {
-            normal: &["vox-contracts", "vox-crds", "vox-routing", "vox-catalog", "vox-store"],
+            normal: &[
+                "vox-contracts",
+                "vox-crds",
+                "vox-routing",
+                "vox-catalog",
+                "vox-store",
+                "vox-telemetry",
+            ],
             tests: &[],
         },
     ),
-    ("vox-sidecar", Allowed { normal: &["vox-contracts", "vox-routing", "vox-dialects"], tests: &[] }),
+    (
+        "vox-sidecar",
+        Allowed { normal: &["vox-contracts", "vox-routing", "vox-dialects", "vox-telemetry"], tests: &[] },
+    ),
     (
         "vox-cli",
         Allowed {
-            normal: &["vox-contracts", "vox-codegen", "vox-crds", "vox-routing", "vox-dialects"],
+            normal: &[
+                "vox-contracts",
+                "vox-codegen",
+                "vox-crds",
+                "vox-routing",
+                "vox-dialects",
+                "vox-telemetry",
+            ],
             tests: &[],
         },
     ),

@@ -351,6 +351,7 @@ pub(crate) struct TraceId {
 pub(crate) struct Telemetry {
     pub(crate) semconv_version: String,
     pub(crate) trace_id: TraceId,
+    pub(crate) turn_attributes: Vec<String>,
     pub(crate) session_attribute: String,
     pub(crate) session_prefixes: Vec<Named>,
     pub(crate) attributes: Vec<Attribute>,

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-telemetry.v1.yaml")) == 0xae9127c5fb0f8df0_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-telemetry.v1.yaml")) == 0x310a8c8f9a3a883b_u64,
     "contracts/orchestration/model-telemetry.v1.yaml changed: run `make generate`"
 );
 
@@ -138,6 +138,21 @@ pub const SEMCONV_VERSION: &str = "1.37.0";
 
 /// The attribute that holds the trace id.
 pub const TRACE_ID: &str = "vox.trace_id";
+
+/// What an attempt within the record of its turn does not repeat.
+pub const TURN_ATTRIBUTES: &[&str] = &[
+    "vox.trace_id",
+    "vox.caller_trace_id",
+    "vox.interaction.id",
+    "vox.session.id",
+    "gen_ai.conversation.id",
+    "gen_ai.operation.name",
+    "gen_ai.request.model",
+    "vox.task.category",
+    "vox.policy",
+    "vox.policy.generation",
+    "vox.decision.id",
+];
 
 /// The attribute that holds the session id.
 pub const SESSION_ID: &str = "vox.session.id";
@@ -325,6 +340,34 @@ pub const ATTRIBUTES: &[Attribute] = &[
         description: "UUIDv7 of the user turn.",
     },
     Attribute {
+        name: "vox.caller_trace_id",
+        value_type: AttributeType::String,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "The caller's W3C trace id, 32 hexadecimal digits, where it is not vox.trace_id's.",
+    },
+    Attribute {
+        name: "vox.span_id",
+        value_type: AttributeType::String,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "Our span in the W3C trace, 16 hexadecimal digits; of a try, the one that the provider saw.",
+    },
+    Attribute {
+        name: "vox.parent_span_id",
+        value_type: AttributeType::String,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "The caller's span, 16 hexadecimal digits.",
+    },
+    Attribute {
+        name: "vox.interaction.id",
+        value_type: AttributeType::String,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "UUID of what belongs together, in the client's words; else vox.trace_id.",
+    },
+    Attribute {
         name: "vox.session.id",
         value_type: AttributeType::String,
         namespace: Namespace::Vox,
@@ -353,11 +396,32 @@ pub const ATTRIBUTES: &[Attribute] = &[
         description: "The RoutingPolicy that decided, as namespace/name.",
     },
     Attribute {
+        name: "vox.policy.generation",
+        value_type: AttributeType::Int,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "Generation of that policy.",
+    },
+    Attribute {
         name: "vox.decision.id",
         value_type: AttributeType::String,
         namespace: Namespace::Vox,
         values: &[],
         description: "The decision that led to this call.",
+    },
+    Attribute {
+        name: "vox.decision.time_us",
+        value_type: AttributeType::Int,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "Time that the decision alone took, in microseconds.",
+    },
+    Attribute {
+        name: "vox.decision.picks",
+        value_type: AttributeType::StringArray,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "The deployments that were to be tried, in their order.",
     },
     Attribute {
         name: "vox.snapshot.version",
@@ -372,6 +436,34 @@ pub const ATTRIBUTES: &[Attribute] = &[
         namespace: Namespace::Vox,
         values: &[],
         description: "Dialect in which the provider was called.",
+    },
+    Attribute {
+        name: "vox.deployment",
+        value_type: AttributeType::String,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "The deployment that was called, as upstream/model.",
+    },
+    Attribute {
+        name: "vox.upstream",
+        value_type: AttributeType::String,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "Its upstream within the policy.",
+    },
+    Attribute {
+        name: "vox.endpoint",
+        value_type: AttributeType::String,
+        namespace: Namespace::Vox,
+        values: &["chat", "messages", "embeddings"],
+        description: "What the client called.",
+    },
+    Attribute {
+        name: "vox.request.stream",
+        value_type: AttributeType::Boolean,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "Whether a stream was asked for.",
     },
     Attribute {
         name: "vox.usage.cache_read_tokens",
@@ -399,7 +491,14 @@ pub const ATTRIBUTES: &[Attribute] = &[
         value_type: AttributeType::String,
         namespace: Namespace::Vox,
         values: &[],
-        description: "Cost in USD, a decimal.",
+        description: "Cost in USD, a decimal; of a turn, that of all its tries.",
+    },
+    Attribute {
+        name: "vox.assumed_cost_usd",
+        value_type: AttributeType::String,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "What the budget is charged where an answer came and nobody counted it: the worst case in USD, a decimal.",
     },
     Attribute {
         name: "vox.cache_savings_usd",
@@ -437,11 +536,32 @@ pub const ATTRIBUTES: &[Attribute] = &[
         description: "Status of the provider's answer.",
     },
     Attribute {
+        name: "vox.client.status_code",
+        value_type: AttributeType::Int,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "Status that the client got.",
+    },
+    Attribute {
+        name: "vox.outcome",
+        value_type: AttributeType::String,
+        namespace: Namespace::Vox,
+        values: &["answered", "clientError", "refused", "failed", "cut", "cancelled"],
+        description: "How a turn ended.",
+    },
+    Attribute {
         name: "vox.attempt.number",
         value_type: AttributeType::Int,
         namespace: Namespace::Vox,
         values: &[],
         description: "Counts tries of one turn from 1.",
+    },
+    Attribute {
+        name: "vox.attempt.started_ms",
+        value_type: AttributeType::Int,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "When a try began, in milliseconds since the turn did.",
     },
     Attribute {
         name: "vox.attempt.outcome",
@@ -578,6 +698,8 @@ pub const EVENTS: &[Event] = &[
         description: "A model is asked.",
         attributes: &[
             ("vox.trace_id", Requirement::Required),
+            ("vox.caller_trace_id", Requirement::ConditionallyRequired),
+            ("vox.interaction.id", Requirement::Recommended),
             ("vox.session.id", Requirement::Recommended),
             ("gen_ai.operation.name", Requirement::Required),
             ("gen_ai.provider.name", Requirement::Required),
@@ -585,6 +707,7 @@ pub const EVENTS: &[Event] = &[
             ("gen_ai.conversation.id", Requirement::ConditionallyRequired),
             ("vox.task.category", Requirement::Recommended),
             ("vox.policy", Requirement::Recommended),
+            ("vox.policy.generation", Requirement::Recommended),
             ("vox.decision.id", Requirement::Recommended),
             ("server.address", Requirement::Recommended),
             ("server.port", Requirement::ConditionallyRequired),
@@ -609,6 +732,8 @@ pub const EVENTS: &[Event] = &[
         description: "A model has answered.",
         attributes: &[
             ("vox.trace_id", Requirement::Required),
+            ("vox.caller_trace_id", Requirement::ConditionallyRequired),
+            ("vox.interaction.id", Requirement::Recommended),
             ("vox.session.id", Requirement::Recommended),
             ("gen_ai.operation.name", Requirement::Required),
             ("gen_ai.provider.name", Requirement::Required),
@@ -616,7 +741,21 @@ pub const EVENTS: &[Event] = &[
             ("gen_ai.conversation.id", Requirement::ConditionallyRequired),
             ("vox.task.category", Requirement::Recommended),
             ("vox.policy", Requirement::Recommended),
+            ("vox.policy.generation", Requirement::Recommended),
             ("vox.decision.id", Requirement::Recommended),
+            ("vox.span_id", Requirement::Recommended),
+            ("vox.parent_span_id", Requirement::ConditionallyRequired),
+            ("vox.decision.time_us", Requirement::Recommended),
+            ("vox.decision.picks", Requirement::Recommended),
+            ("vox.endpoint", Requirement::Recommended),
+            ("vox.request.stream", Requirement::Recommended),
+            ("gen_ai.output.type", Requirement::ConditionallyRequired),
+            ("gen_ai.request.max_tokens", Requirement::Recommended),
+            ("gen_ai.request.temperature", Requirement::Recommended),
+            ("vox.task.complexity", Requirement::Recommended),
+            ("vox.snapshot.version", Requirement::Recommended),
+            ("vox.outcome", Requirement::Recommended),
+            ("vox.client.status_code", Requirement::ConditionallyRequired),
             ("server.address", Requirement::Recommended),
             ("server.port", Requirement::ConditionallyRequired),
             ("gen_ai.response.id", Requirement::Recommended),
@@ -628,6 +767,7 @@ pub const EVENTS: &[Event] = &[
             ("vox.usage.cache_write_tokens", Requirement::Recommended),
             ("vox.usage.reasoning_tokens", Requirement::Recommended),
             ("vox.cost_usd", Requirement::Recommended),
+            ("vox.deployment", Requirement::Recommended),
             ("vox.cache_savings_usd", Requirement::Recommended),
             ("vox.context.utilisation", Requirement::Recommended),
             ("vox.latency_ms", Requirement::Required),
@@ -640,20 +780,47 @@ pub const EVENTS: &[Event] = &[
         description: "A turn has failed for good.",
         attributes: &[
             ("vox.trace_id", Requirement::Required),
+            ("vox.caller_trace_id", Requirement::ConditionallyRequired),
+            ("vox.interaction.id", Requirement::Recommended),
             ("vox.session.id", Requirement::Recommended),
             ("gen_ai.operation.name", Requirement::Required),
-            ("gen_ai.provider.name", Requirement::Required),
-            ("gen_ai.request.model", Requirement::Required),
+            ("gen_ai.provider.name", Requirement::ConditionallyRequired),
+            ("gen_ai.request.model", Requirement::ConditionallyRequired),
             ("gen_ai.conversation.id", Requirement::ConditionallyRequired),
             ("vox.task.category", Requirement::Recommended),
             ("vox.policy", Requirement::Recommended),
+            ("vox.policy.generation", Requirement::Recommended),
             ("vox.decision.id", Requirement::Recommended),
+            ("vox.span_id", Requirement::Recommended),
+            ("vox.parent_span_id", Requirement::ConditionallyRequired),
+            ("vox.decision.time_us", Requirement::Recommended),
+            ("vox.decision.picks", Requirement::Recommended),
+            ("vox.endpoint", Requirement::Recommended),
+            ("vox.request.stream", Requirement::Recommended),
+            ("gen_ai.output.type", Requirement::ConditionallyRequired),
+            ("gen_ai.request.max_tokens", Requirement::Recommended),
+            ("gen_ai.request.temperature", Requirement::Recommended),
+            ("vox.task.complexity", Requirement::Recommended),
+            ("vox.snapshot.version", Requirement::Recommended),
+            ("vox.outcome", Requirement::Recommended),
+            ("vox.client.status_code", Requirement::ConditionallyRequired),
             ("server.address", Requirement::Recommended),
             ("server.port", Requirement::ConditionallyRequired),
             ("error.type", Requirement::Required),
             ("vox.latency_ms", Requirement::Recommended),
             ("vox.http.status_code", Requirement::ConditionallyRequired),
             ("vox.attempts", Requirement::Recommended),
+            ("gen_ai.response.id", Requirement::Recommended),
+            ("gen_ai.response.model", Requirement::Recommended),
+            ("gen_ai.response.finish_reasons", Requirement::Recommended),
+            ("gen_ai.usage.input_tokens", Requirement::Recommended),
+            ("gen_ai.usage.output_tokens", Requirement::Recommended),
+            ("vox.usage.cache_read_tokens", Requirement::Recommended),
+            ("vox.usage.cache_write_tokens", Requirement::Recommended),
+            ("vox.usage.reasoning_tokens", Requirement::Recommended),
+            ("vox.cost_usd", Requirement::Recommended),
+            ("vox.time_to_first_token_ms", Requirement::Recommended),
+            ("vox.deployment", Requirement::Recommended),
         ],
     },
     Event {
@@ -661,6 +828,8 @@ pub const EVENTS: &[Event] = &[
         description: "One try of a turn has ended, whichever way.",
         attributes: &[
             ("vox.trace_id", Requirement::Required),
+            ("vox.caller_trace_id", Requirement::ConditionallyRequired),
+            ("vox.interaction.id", Requirement::Recommended),
             ("vox.session.id", Requirement::Recommended),
             ("gen_ai.operation.name", Requirement::Required),
             ("gen_ai.provider.name", Requirement::Required),
@@ -668,6 +837,7 @@ pub const EVENTS: &[Event] = &[
             ("gen_ai.conversation.id", Requirement::ConditionallyRequired),
             ("vox.task.category", Requirement::Recommended),
             ("vox.policy", Requirement::Recommended),
+            ("vox.policy.generation", Requirement::Recommended),
             ("vox.decision.id", Requirement::Recommended),
             ("server.address", Requirement::Recommended),
             ("server.port", Requirement::ConditionallyRequired),
@@ -677,6 +847,19 @@ pub const EVENTS: &[Event] = &[
             ("error.type", Requirement::ConditionallyRequired),
             ("vox.http.status_code", Requirement::ConditionallyRequired),
             ("gen_ai.response.model", Requirement::Recommended),
+            ("vox.span_id", Requirement::Recommended),
+            ("vox.deployment", Requirement::Recommended),
+            ("vox.upstream", Requirement::Recommended),
+            ("vox.route_kind", Requirement::Recommended),
+            ("vox.attempt.started_ms", Requirement::Recommended),
+            ("vox.time_to_first_token_ms", Requirement::Recommended),
+            ("gen_ai.usage.input_tokens", Requirement::Recommended),
+            ("gen_ai.usage.output_tokens", Requirement::Recommended),
+            ("vox.usage.cache_read_tokens", Requirement::Recommended),
+            ("vox.usage.cache_write_tokens", Requirement::Recommended),
+            ("vox.usage.reasoning_tokens", Requirement::Recommended),
+            ("vox.cost_usd", Requirement::Recommended),
+            ("vox.assumed_cost_usd", Requirement::ConditionallyRequired),
         ],
     },
     Event {
@@ -721,6 +904,14 @@ pub const EVENTS: &[Event] = &[
 #[must_use]
 pub fn attribute(name: &str) -> Option<&'static Attribute> {
     ATTRIBUTES.iter().find(|attribute| attribute.name == name)
+}
+
+/// The attributes of an attempt that stands within the record of its turn: its own, and those that it shares with the
+/// turn.
+#[must_use]
+pub fn attempt_of_turn(turn: &Map<String, Value>, attempt: &Map<String, Value>) -> Map<String, Value> {
+    let shared = turn.iter().filter(|(name, _)| TURN_ATTRIBUTES.contains(&name.as_str()));
+    shared.chain(attempt).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Whether a session id begins with a registered prefix and goes on after it.

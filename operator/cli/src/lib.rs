@@ -17,6 +17,7 @@ mod reference;
 mod relative;
 mod table;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,17 +29,27 @@ use error::{Error, Exit};
 
 /// Does what the arguments say, and returns the documented exit status.
 pub fn start(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    vox_telemetry::catch_panics();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let exit = match parse(&arguments) {
         Ok(args) => run(args),
         Err(error) => {
-            // Help and version are "errors" of clap that go to stdout and succeed. What cannot be printed is nobody's
-            // failure: whoever listened has gone.
-            let _ = error.print();
+            print(&error);
             if error.use_stderr() { Exit::Usage } else { Exit::Ok }
         }
     };
     exit.into()
+}
+
+/// Help and version are "errors" of clap that go to stdout and succeed.
+fn print(error: &clap::Error) {
+    let text = error.render().to_string();
+    match vox_telemetry::redact(&text) {
+        // What cannot be printed is nobody's failure: whoever listened has gone.
+        Cow::Borrowed(_) => _ = error.print(),
+        // A wrong argument is quoted, and somebody wrote a key there.
+        Cow::Owned(_) => progress::say(text.trim_end()),
+    }
 }
 
 /// As `kubectl vox` the help has to name the command that the user typed.

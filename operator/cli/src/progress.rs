@@ -4,6 +4,8 @@ use std::future::Future;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
+use vox_telemetry::redact;
+
 /// Nobody wonders about less.
 const SILENT: Duration = Duration::from_secs(1);
 
@@ -55,5 +57,6 @@ pub(crate) fn say(line: &str) {
 
 fn write(text: &str) {
     // With stderr closed there is nobody to tell.
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    // What others say of an error can carry a key.
+    let _ = io::stderr().lock().write_all(redact(text).as_bytes());
 }

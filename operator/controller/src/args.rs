@@ -4,7 +4,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use vox_telemetry::Logging;
 
 /// The Vox operator.
 #[derive(Debug, Parser)]
@@ -16,26 +17,6 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// What to log and how.
-#[derive(Debug, Clone, ClapArgs)]
-pub struct Logging {
-    /// Which messages to log: a level (`info`), or levels by module (`info,vox_controller=debug`).
-    #[arg(long, env = "VOX_LOG", default_value = "info", global = true)]
-    pub log: String,
-    /// One JSON object a line, or text for people.
-    #[arg(long, env = "VOX_LOG_FORMAT", default_value = "json", value_enum, global = true)]
-    pub log_format: LogFormat,
-}
-
-/// How to write log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
 }
 
 /// What to do.

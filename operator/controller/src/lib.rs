@@ -9,7 +9,6 @@ mod context;
 mod control_plane;
 mod discover;
 mod lease;
-mod logging;
 mod metrics;
 mod migrate;
 mod model_catalog_source;
@@ -35,7 +34,7 @@ pub fn start(args: Args) -> ExitCode {
         print!("{}", reference::page());
         return ExitCode::SUCCESS;
     }
-    logging::init(&args.logging);
+    vox_telemetry::start(&args.logging);
     // The one TLS provider of the process; a second one would mean two crates disagree about it.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::error!("failed to install the TLS provider: one is installed already");

@@ -56,6 +56,8 @@ pub struct AnswerFacts {
     pub usage: Usage,
     /// Why it ended; embeddings do not say.
     pub finish: Option<Finish>,
+    /// The answer's id, by the provider's own word.
+    pub id: Option<String>,
     /// The model that answered, by the provider's own word.
     pub served_model: Option<String>,
     /// The text of a refusal; empty when the model refused without one.
@@ -88,7 +90,7 @@ pub struct ClientContext {
 /// # Errors
 /// It is empty, not understood, holds no answer, or holds an error.
 pub fn read(dialect: Dialect, body: &[u8]) -> Result<AnswerFacts, AnswerError> {
-    reply(dialect, body).map(|reply| facts(&reply))
+    reply(dialect, body).map(facts)
 }
 
 /// Translates an answer (2xx) from the provider's dialect into the client's: OpenAI chat or Anthropic messages.
@@ -115,7 +117,7 @@ pub fn translate(
         let place = "the arguments of a call, which are no JSON object,".to_owned();
         return Err(AnswerError::Malformed { dialect: from, place });
     }
-    Ok(Answer { body: write(&reply, context), facts: facts(&reply) })
+    Ok(Answer { body: write(&reply, context), facts: facts(reply) })
 }
 
 /// Whether the arguments of all calls are objects. A client of messages would call the tool without any, where a client
@@ -143,12 +145,13 @@ fn reply(dialect: Dialect, body: &[u8]) -> Result<Reply, AnswerError> {
     }
 }
 
-fn facts(reply: &Reply) -> AnswerFacts {
+fn facts(reply: Reply) -> AnswerFacts {
     let refused = reply.refusal.is_some() || reply.finish == Some(Finish::Refusal);
     AnswerFacts {
         usage: reply.usage,
-        finish: if refused { Some(Finish::Refusal) } else { reply.finish.clone() },
-        served_model: reply.model.clone(),
-        refusal: refused.then(|| reply.refusal.clone().unwrap_or_default()),
+        finish: if refused { Some(Finish::Refusal) } else { reply.finish },
+        id: reply.id,
+        served_model: reply.model,
+        refusal: refused.then(|| reply.refusal.unwrap_or_default()),
     }
 }

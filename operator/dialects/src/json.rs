@@ -9,6 +9,9 @@ use serde_json::value::RawValue;
 
 use crate::request::TranslateError;
 
+/// So many bytes of a member's name stand in a pointer.
+const LONGEST_NAME: usize = 80;
+
 /// A member's name, borrowed where it has no escapes.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -52,14 +55,17 @@ impl<'a> Object<'a> {
         let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
         names.sort_unstable();
         if let Some([name, _]) = names.array_windows().find(|[one, other]| one == other) {
-            return Err(wrong(&format!("{at}/{name}"), "a name that stands once"));
+            let object = Self { at: at.to_owned(), members: Vec::new() };
+            return Err(wrong(&object.pointer(name), "a name that stands once"));
         }
         Ok(Self { at: at.to_owned(), members })
     }
 
-    /// The pointer of a member.
+    /// The pointer of a member; of a long name its beginning, since pointers stand in error messages.
     pub(crate) fn pointer(&self, name: &str) -> String {
-        format!("{}/{}", self.at, name.replace('~', "~0").replace('/', "~1"))
+        let short = name.get(..name.floor_char_boundary(LONGEST_NAME)).unwrap_or_default();
+        let cut = if short.len() < name.len() { "\u{2026}" } else { "" };
+        format!("{}/{}{cut}", self.at, short.replace('~', "~0").replace('/', "~1"))
     }
 
     /// Takes a member; one that is null is as if it were not there.

@@ -19,7 +19,7 @@ fn a_status_says_what_kind_of_failure_it_is() {
         (404, ErrorClass::NotFound),
         (408, ErrorClass::Timeout),
         (409, ErrorClass::Conflict),
-        (413, ErrorClass::ContextTooLong),
+        (413, ErrorClass::BadRequest),
         (422, ErrorClass::BadRequest),
         (425, ErrorClass::TooEarly),
         (429, ErrorClass::RateLimited),
@@ -76,6 +76,35 @@ fn the_body_says_it_better_than_the_status() {
             ErrorClass::BadRequest,
         ),
         (400, r#"{"error":"context length exceeded"}"#, ErrorClass::ContextTooLong),
+        (
+            413,
+            r#"{"error":{"message":"prompt is too long","type":"invalid_request_error"}}"#,
+            ErrorClass::ContextTooLong,
+        ),
+        (
+            413,
+            r#"{"error":{"message":"Request too large for model m on tokens per minute (TPM): Limit 6000, Requested 9000","type":"tokens","code":"rate_limit_exceeded"}}"#,
+            ErrorClass::RateLimited,
+        ),
+        (400, r#"{"error":{"message":"m","type":"server_error"}}"#, ErrorClass::Server),
+        (400, r#"{"error":{"message":"m","code":502}}"#, ErrorClass::Server),
+        (
+            400,
+            r#"{"error":{"message":"m","metadata":{"error_type":"provider_overloaded"}}}"#,
+            ErrorClass::Overloaded,
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#,
+            ErrorClass::Overloaded,
+        ),
+        (400, r#"{"error":{"message":"Provider returned error","code":400}}"#, ErrorClass::Server),
+        (
+            400,
+            r#"{"error":{"code":400,"status":"FAILED_PRECONDITION","message":"User location is not supported for the API use."}}"#,
+            ErrorClass::Server,
+        ),
+        (422, r#"{"detail":[{"loc":["body","messages"],"msg":"field required"}]}"#, ErrorClass::BadRequest),
     ];
     for (status, body, class) in cases {
         assert_eq!(classify(status, None, body.as_bytes()).class, class, "{body}");

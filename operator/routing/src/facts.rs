@@ -210,7 +210,7 @@ impl Facts {
         let price = &self.price;
         let long = price.long.iter().rev().find(|long| request.input_tokens > long.above);
         let input = long.and_then(|long| long.input).or(price.input)?;
-        let answer = self.answer_tokens(request, vectors);
+        let answer = self.answer_tokens(request, vectors).saturating_mul(request.answers.max(1));
         let output = match long.and_then(|long| long.output).or(price.output) {
             Some(output) => output,
             None if vectors => Cost::ZERO,

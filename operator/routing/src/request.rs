@@ -26,6 +26,8 @@ pub struct Request {
     pub input_tokens: u64,
     /// The longest answer the client allows.
     pub max_output_tokens: Option<u64>,
+    /// How many answers are wanted at once, each of which is paid; zero is one.
+    pub answers: u64,
     /// Images in the input.
     pub images: u64,
     /// The client's own ceiling for this request.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::Notify;
 use uuid::Uuid;
 use vox_routing::Request;
 
@@ -25,6 +26,8 @@ pub struct App {
     pub settings: Settings,
     /// What serves now; nothing before the first snapshot.
     pub serving: ArcSwapOption<Served>,
+    /// Something else serves: the one that leases budgets need not wait until it looks again.
+    pub changed: Notify,
     /// Why nothing serves.
     pub trouble: ArcSwap<Trouble>,
     /// Keys, failures and accounts.
@@ -36,6 +39,8 @@ pub struct App {
     /// The bound on retries.
     pub retries: Retries,
     in_flight: AtomicUsize,
+    /// Bytes of bodies that the requests under way hold.
+    held: AtomicUsize,
     decisions: Mutex<VecDeque<Arc<Remembered>>>,
 }
 
@@ -65,7 +70,11 @@ pub struct Remembered {
 }
 
 /// A request under way; dropped, it is one less.
-pub struct InFlight(Arc<App>);
+pub struct InFlight {
+    app: Arc<App>,
+    /// Bytes of bodies that it holds.
+    held: usize,
+}
 
 impl App {
     /// Before any snapshot.
@@ -79,12 +88,14 @@ impl App {
         Self {
             settings,
             serving: ArcSwapOption::empty(),
+            changed: Notify::new(),
             trouble: ArcSwap::from_pointee(Trouble::NoSnapshot("none has come yet".to_owned())),
             lasting,
             metrics,
             records,
             retries: Retries::default(),
             in_flight: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
             decisions: Mutex::default(),
         }
     }
@@ -106,7 +117,7 @@ impl App {
             return None;
         }
         self.metrics.in_flight.inc();
-        Some(InFlight(Arc::clone(self)))
+        Some(InFlight { app: Arc::clone(self), held: 0 })
     }
 
     /// Keeps a decision for a while; the oldest goes.
@@ -127,9 +138,25 @@ impl App {
     }
 }
 
+impl InFlight {
+    /// So many bytes more of a body are held. False when all requests together hold more than may be.
+    pub fn hold(&mut self, bytes: usize) -> bool {
+        let before = self.app.held.fetch_add(bytes, Relaxed);
+        self.held = self.held.saturating_add(bytes);
+        let settings = &self.app.settings;
+        before.saturating_add(bytes) <= settings.max_in_flight_bytes.max(settings.max_body)
+    }
+
+    /// Nothing is held any more.
+    pub fn release(&mut self) {
+        self.app.held.fetch_sub(std::mem::take(&mut self.held), Relaxed);
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
-        self.0.metrics.in_flight.dec();
+        self.release();
+        self.app.in_flight.fetch_sub(1, Relaxed);
+        self.app.metrics.in_flight.dec();
     }
 }

@@ -3,19 +3,21 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
 use uuid::Uuid;
 use vox_routing::{Cost, Decision, Request};
 
 use crate::app::{App, InFlight, Remembered};
 use crate::ids;
+use crate::line::Line;
 use crate::live::Recorded;
 use crate::problem::Problem;
 use crate::record::{Attempt, Outcome, Record};
 use crate::serving::Served;
-use crate::trace::Span;
+use crate::trace::{self, Span};
 
 /// Most records are no longer, in bytes.
-const LINE: usize = 1024;
+const LINE: usize = 2048;
 
 /// One request under way. Dropped, it is finished; where nobody has said how, the client went away.
 pub struct Call {
@@ -32,7 +34,8 @@ pub struct Call {
     measured: bool,
     served: Option<Arc<Served>>,
     kept: Option<Arc<Remembered>>,
-    _in_flight: InFlight,
+    /// Its place among the requests under way, and the bytes that it holds.
+    pub in_flight: InFlight,
 }
 
 impl Call {
@@ -40,12 +43,15 @@ impl Call {
     #[must_use]
     pub fn new(app: Arc<App>, in_flight: InFlight, span: Span, endpoint: &'static str) -> Self {
         let decision = ids::uuid();
+        let turn = span.turn().unwrap_or_else(ids::uuid);
         // A call changes hands often: what is large of it stays where it is.
         let record = Box::new(Record {
-            kind: "call",
             decision,
-            interaction: decision,
-            trace: Uuid::from_u128(span.trace).simple(),
+            interaction: turn,
+            trace: turn,
+            caller_trace: span.caller.then_some(span.trace).filter(|trace| *trace != turn.as_u128()),
+            span: span.span,
+            parent: span.parent,
             started_unix_ms: ids::now_ms(),
             endpoint,
             ..Record::default()
@@ -59,7 +65,7 @@ impl Call {
             measured: false,
             served: None,
             kept: None,
-            _in_flight: in_flight,
+            in_flight,
         }
     }
 
@@ -67,6 +73,26 @@ impl Call {
     #[must_use]
     pub const fn id(&self) -> Uuid {
         self.record.decision
+    }
+
+    /// The client says which turn this is. The trace is the turn's, unless the caller has one.
+    pub fn of_turn(&mut self, interaction: Uuid) {
+        self.record.interaction = interaction;
+        if trace::is_turn(interaction) {
+            self.record.trace = interaction;
+            if self.span.caller {
+                self.record.caller_trace =
+                    Some(self.span.trace).filter(|trace| *trace != interaction.as_u128());
+            } else {
+                self.span.trace = interaction.as_u128();
+            }
+        }
+    }
+
+    /// The policy that decided, as answers carry it.
+    #[must_use]
+    pub fn policy(&self) -> Option<HeaderValue> {
+        self.served.as_ref().map(|served| served.label.clone())
     }
 
     /// The request's body is here: from now on time is the gateway's or an upstream's.
@@ -89,6 +115,7 @@ impl Call {
         decision: Option<&Decision>,
     ) {
         self.record.policy = served.name.clone();
+        self.record.generation = served.generation;
         self.record.snapshot = served.version;
         if let Some(decision) = decision {
             self.record.category = Some(decision.category.as_str());
@@ -123,7 +150,9 @@ impl Call {
 
     /// An attempt ended, and its reservation is settled.
     pub fn attempted(&mut self, attempt: Attempt) {
-        self.app.metrics.attempt(&attempt.upstream, attempt.class);
+        if let Some(peer) = &attempt.peer {
+            self.app.metrics.attempt(&peer.upstream, attempt.class);
+        }
         if let Some(served) = &self.served {
             self.app.metrics.spent(served.budget.spent(ids::now_ms()).pico_usd());
         }
@@ -153,7 +182,8 @@ impl Drop for Call {
         self.app.metrics.request(record.outcome.as_str());
         if record.outcome != Outcome::Dry {
             let mut line = Vec::with_capacity(LINE);
-            if serde_json::to_writer(&mut line, &record).is_ok() {
+            let request = self.kept.as_ref().map(|kept| &kept.request);
+            if serde_json::to_writer(&mut line, &Line { record: &record, request }).is_ok() {
                 self.app.records.put(&line);
             }
         }

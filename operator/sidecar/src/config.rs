@@ -6,18 +6,16 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use vox_telemetry::Logging;
 
 /// The Vox sidecar: an OpenAI- and Anthropic-compatible gateway next to a workload.
 #[derive(Debug, Parser)]
 #[command(name = "vox-sidecar", version, args_conflicts_with_subcommands = true)]
 pub struct Args {
-    /// Which messages to log: a level (`info`), or levels by module (`info,vox_sidecar=debug`).
-    #[arg(long, env = "VOX_LOG", default_value = "info")]
-    pub log: String,
-    /// One JSON object a line, or text for people.
-    #[arg(long, env = "VOX_LOG_FORMAT", default_value = "json", value_enum)]
-    pub log_format: LogFormat,
+    /// What to log and how.
+    #[command(flatten)]
+    pub logging: Logging,
     /// Everything else.
     #[command(flatten)]
     pub settings: Settings,
@@ -32,15 +30,6 @@ pub enum Command {
     /// Print the reference page of all settings.
     #[command(hide = true)]
     Reference,
-}
-
-/// How to write log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
 }
 
 /// Settings of the sidecar.
@@ -94,6 +83,10 @@ pub struct Settings {
     /// The most requests under way; further ones are refused at once.
     #[arg(long, env = "VOX_MAX_IN_FLIGHT", default_value_t = 1024)]
     pub max_in_flight: usize,
+    /// The most bytes of bodies of requests under way, and of answers that are read whole, in bytes, or with KiB, MiB;
+    /// further requests are refused. One body may always be as long as --max-body.
+    #[arg(long, env = "VOX_MAX_IN_FLIGHT_BYTES", default_value = "64MiB", value_parser = size)]
+    pub max_in_flight_bytes: usize,
     /// The most bytes of records that wait on disk; the oldest are dropped.
     #[arg(long, env = "VOX_SPOOL_BYTES", default_value = "64MiB", value_parser = size)]
     pub spool_bytes: usize,
@@ -105,13 +98,16 @@ pub struct Settings {
     pub timeouts: Timeouts,
 }
 
-/// How long parts of an attempt may take. The route's own bound on all attempts together stands above all of them.
+/// How long parts of a request may take. The route's own bound on all attempts together stands above all of them.
 #[derive(Debug, Clone, Copy, ClapArgs)]
 pub struct Timeouts {
+    /// For a request's body to come.
+    #[arg(id = "body_timeout", long = "body-timeout", env = "VOX_BODY_TIMEOUT", default_value = "60s", value_parser = duration)]
+    pub body: Duration,
     /// To connect, with DNS and TLS.
     #[arg(id = "connect_timeout", long = "connect-timeout", env = "VOX_CONNECT_TIMEOUT", default_value = "5s", value_parser = duration)]
     pub connect: Duration,
-    /// From the request to the head of a streamed answer.
+    /// From the request to the head of a streamed answer; the least for an answer that is no stream, to its end.
     #[arg(id = "header_timeout", long = "header-timeout", env = "VOX_HEADER_TIMEOUT", default_value = "60s", value_parser = duration)]
     pub header: Duration,
     /// From the head of a streamed answer to its first token.

@@ -3,7 +3,7 @@
 //!
 //! Rooms: [`config`] (all settings), [`feed`] (snapshots), [`serving`] (what a snapshot becomes), [`keys`], [`live`]
 //! (failures, limits, money), `lease` (what of a day's budget the operator grants), [`serve`] (the endpoints), [`attempt`] (one candidate after another), [`upstream`]
-//! (connections), [`record`] and [`spool`] (what is written down), [`trace`], [`metrics`].
+//! (connections), [`record`], [`line`](mod@line) and [`spool`] (what is written down, how, and where), [`trace`], [`metrics`].
 //!
 //! Each worker is a thread with a runtime, a listener and connections of its own: a request never changes threads.
 
@@ -15,6 +15,7 @@ pub mod feed;
 pub mod ids;
 pub mod keys;
 mod lease;
+pub mod line;
 pub mod live;
 pub mod metrics;
 pub mod problem;
@@ -29,8 +30,7 @@ mod workers;
 
 use std::process::ExitCode;
 
-use config::{Args, LogFormat};
-use tracing_subscriber::EnvFilter;
+use config::Args;
 pub use workers::{Running, StartError, start_workers};
 
 /// The whole program: serves until it is asked to stop.
@@ -39,12 +39,7 @@ pub fn start(args: Args) -> ExitCode {
     if args.command.is_some() {
         return reference::print();
     }
-    let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match args.log_format {
-        LogFormat::Json => lines.json().init(),
-        LogFormat::Text => lines.init(),
-    }
+    vox_telemetry::start(&args.logging);
     match start_workers(args.settings).and_then(Running::until_signalled) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -14,6 +14,7 @@ use crate::serve::Body;
 /// Every code; each has a page in `docs/errors`.
 pub const CODES: &[&str] = &[
     "all_attempts_failed",
+    "body_timeout",
     "body_too_large",
     "budget_spent",
     "malformed_request",
@@ -27,7 +28,11 @@ pub const CODES: &[&str] = &[
     "too_dear",
     "unknown_decision",
     "unknown_model",
+    "unsupported_encoding",
 ];
+
+/// Bytes of a message about a mistake of the client's.
+const LONGEST_MESSAGE: usize = 1024;
 
 /// Why there is no answer.
 #[derive(Debug, Clone)]
@@ -53,7 +58,9 @@ impl Problem {
 
     /// The request is not what its dialect says, or a header of ours is wrong.
     #[must_use]
-    pub fn malformed(message: String) -> Self {
+    pub fn malformed(mut message: String) -> Self {
+        // It may quote the request.
+        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
         Self::new(400, "malformed_request", Outcome::ClientError, message)
     }
 
@@ -63,6 +70,24 @@ impl Problem {
         let message =
             format!("the request's body is longer than {limit} bytes: send less, or raise --max-body");
         Self::new(413, "body_too_large", Outcome::ClientError, message)
+    }
+
+    /// The body did not come in time.
+    #[must_use]
+    pub fn body_late(limit: Duration) -> Self {
+        let message = format!(
+            "the request's body did not come within {} s: send it faster, or raise --body-timeout",
+            limit.as_secs_f64()
+        );
+        Self::new(408, "body_timeout", Outcome::ClientError, message)
+    }
+
+    /// The body is compressed.
+    #[must_use]
+    pub fn encoding(given: &str) -> Self {
+        let given: String = given.chars().take(50).collect();
+        let message = format!("the request's body is encoded as {given:?}: send it without Content-Encoding");
+        Self::new(415, "unsupported_encoding", Outcome::ClientError, message)
     }
 
     /// Nothing has come to decide from.
@@ -87,7 +112,18 @@ impl Problem {
     /// Too much is under way.
     #[must_use]
     pub fn overloaded(limit: usize) -> Self {
-        let message = format!("{limit} requests are under way, and no more are taken: try again in a moment");
+        Self::full(format!("{limit} requests are under way, and no more are taken: try again in a moment"))
+    }
+
+    /// Too many bytes are held.
+    #[must_use]
+    pub fn overloaded_bytes(limit: usize) -> Self {
+        Self::full(format!(
+            "the requests under way hold as many bytes as --max-in-flight-bytes allows ({limit}): try again in a moment"
+        ))
+    }
+
+    fn full(message: String) -> Self {
         let mut problem = Self::new(503, "overloaded", Outcome::Refused, message);
         problem.retry_after = Some(Duration::from_secs(1));
         problem

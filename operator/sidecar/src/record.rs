@@ -1,4 +1,5 @@
-//! One line for each finished request: what was decided, tried, used and spent. No prompt, no answer, no key.
+//! What is known of a finished request: what was decided, tried, used and spent. No prompt, no answer, no key. How it
+//! is written down: [`crate::line`].
 
 use std::fmt;
 use std::ops::Deref;
@@ -9,8 +10,7 @@ use uuid::Uuid;
 use vox_routing::Cost;
 
 /// How a request ended. A closed vocabulary of records and metrics.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Outcome {
     /// An answer was passed on to its end.
     Answered,
@@ -30,7 +30,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Its name in metrics.
+    /// Its name in metrics and records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -75,33 +75,56 @@ impl Serialize for Name {
     }
 }
 
+/// Whom a try asked: the same for all tries of an upstream.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// The upstream's name within the policy.
+    pub upstream: Name,
+    /// Who serves there, by its semantic-convention name where one exists.
+    pub provider: String,
+    /// Its host.
+    pub address: String,
+    /// Its port; 0 where its URL is none.
+    pub port: u16,
+    /// How it is spoken to.
+    pub route: &'static str,
+}
+
 /// One finished request.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default)]
 pub struct Record {
-    /// Always `call`.
-    pub kind: &'static str,
     /// The decision's id, which the answer carried.
     pub decision: Uuid,
-    /// What belongs together, in the client's words; else the decision's id.
+    /// The turn: a `UUIDv7`, also the W3C trace unless the caller has one of its own.
+    pub trace: Uuid,
+    /// The caller's W3C trace, where it is not the turn's.
+    pub caller_trace: Option<u128>,
+    /// Our span.
+    pub span: u64,
+    /// The caller's span; 0 where the trace begins here.
+    pub parent: u64,
+    /// What belongs together, in the client's words; else the turn.
     pub interaction: Uuid,
-    /// The W3C trace id.
-    pub trace: uuid::fmt::Simple,
     /// When the request's head came, in milliseconds since 1970 UTC.
     pub started_unix_ms: u64,
     /// `chat`, `messages` or `embeddings`.
     pub endpoint: &'static str,
-    /// The policy and its generation; empty where none was found.
+    /// The policy as `namespace/name`; empty where none was found.
     pub policy: Name,
+    /// The policy's generation.
+    pub generation: i64,
     /// The snapshot's version; 0 without one.
     pub snapshot: u64,
     /// The kind of work.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<&'static str>,
     /// 1 to 10; 0 where nothing was decided.
     pub complexity: u8,
     /// Whether a stream was asked for.
     pub stream: bool,
+    /// Whether JSON was asked for.
+    pub json: bool,
+    /// The temperature that was asked for.
+    pub temperature: Option<f64>,
     /// Candidates in the order of the decision.
     pub picks: Vec<Name>,
     /// What was tried.
@@ -111,25 +134,24 @@ pub struct Record {
     /// The status that the client got; 0 when it had gone before.
     pub status: u16,
     /// The error's code, if one was answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
     /// The whole request.
     pub duration_ms: u64,
     /// The decision alone.
     pub decided_us: u64,
     /// All attempts together, in USD; absent when any of it is unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<Cost>,
 }
 
 /// One attempt.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default)]
 pub struct Attempt {
     /// The deployment's id.
     pub deployment: Name,
     /// Its upstream.
-    pub upstream: Name,
+    pub peer: Option<Arc<Peer>>,
+    /// The span that the upstream saw; 0 before anything was sent.
+    pub span: u64,
     /// The upstream's status; 0 when there was none.
     pub status: u16,
     /// `ok`, or the class of the failure.
@@ -139,40 +161,33 @@ pub struct Attempt {
     /// How long it took.
     pub duration_ms: u64,
     /// From its begin to the first token, for streams.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_token_ms: Option<u64>,
+    /// The answer's id, in the upstream's words.
+    pub answer: Option<String>,
+    /// The model that answered, in the upstream's words.
+    pub served: Option<String>,
     /// Why the answer ended, in OpenAI's words.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub finish: Option<String>,
     /// Tokens, as the upstream counted them.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Tokens>,
     /// What it cost; absent when tokens or prices are unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<Cost>,
     /// What the day's budget is charged in its place where an answer came and nobody counted it: the worst case, so
     /// that a budget cannot leak.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub assumed_usd: Option<Cost>,
 }
 
 /// Tokens of one attempt; absent is unknown.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Tokens {
     /// All input, cached input included.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<u64>,
     /// All output, reasoning included.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<u64>,
     /// Input read from a cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_read: Option<u64>,
     /// Input written to a cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<u64>,
     /// Output that was reasoning.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<u64>,
 }

@@ -1,10 +1,15 @@
-//! W3C trace context: what came in goes on, with a span of our own.
+//! W3C trace context, level 1: what came in goes on, with a span of our own.
 
 use std::fmt;
 
 use http::HeaderMap;
+use uuid::{Uuid, Variant};
 
-use crate::ids::random;
+use crate::ids::{self, random};
+
+/// Flags that are known, and go on as they came: recorded, and (level 2) random. Others are sent as zero, as nobody knows
+/// whether they still hold.
+const KNOWN: u8 = 0b11;
 
 /// One place in a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,16 +22,24 @@ pub struct Span {
     pub parent: u64,
     /// The caller's flags; the lowest bit says that the trace is recorded.
     pub flags: u8,
+    /// Whether the trace is the caller's.
+    pub caller: bool,
 }
 
 impl Span {
-    /// Our span for this request: in the caller's trace, or in a new one when it sent none that is valid.
+    /// Our span for this request: in the caller's trace, or in one that begins with this turn when it sent none that is
+    /// valid.
     #[must_use]
     pub fn of_request(headers: &HeaderMap) -> Self {
-        let caller = headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(read);
-        let (trace, parent, flags) =
-            caller.unwrap_or_else(|| ((u128::from(nonzero()) << 64) | u128::from(random()), 0, 1));
-        Self { trace, span: nonzero(), parent, flags }
+        let mut values = headers.get_all("traceparent").iter();
+        let first = values.next().and_then(|value| value.to_str().ok());
+        // Of two nobody knows which one holds.
+        match first.filter(|_| values.next().is_none()).and_then(read) {
+            Some((trace, parent, flags)) => Self { trace, span: nonzero(), parent, flags, caller: true },
+            None => {
+                Self { trace: ids::uuid().as_u128(), span: nonzero(), parent: 0, flags: 1, caller: false }
+            }
+        }
     }
 
     /// A span below this one.
@@ -34,6 +47,18 @@ impl Span {
     pub fn child(&self) -> Self {
         Self { span: nonzero(), parent: self.span, ..*self }
     }
+
+    /// The turn that the trace is: one that Vox began, here or elsewhere.
+    #[must_use]
+    pub fn turn(&self) -> Option<Uuid> {
+        Some(Uuid::from_u128(self.trace)).filter(|turn| is_turn(*turn))
+    }
+}
+
+/// Whether this can be the id of a turn: a `UUIDv7`.
+#[must_use]
+pub fn is_turn(id: Uuid) -> bool {
+    id.get_version_num() == 7 && id.get_variant() == Variant::RFC4122
 }
 
 impl fmt::Display for Span {
@@ -63,39 +88,81 @@ fn read(text: &str) -> Option<(u128, u64, u8)> {
     }
     let trace = u128::from_str_radix(trace, 16).ok().filter(|trace| *trace != 0)?;
     let parent = u64::from_str_radix(parent, 16).ok().filter(|parent| *parent != 0)?;
-    Some((trace, parent, u8::from_str_radix(flags, 16).ok()?))
+    Some((trace, parent, u8::from_str_radix(flags, 16).ok()? & KNOWN))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Span {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const PARENT: &str = "b7ad6b7169203331";
+
+    fn of(values: &[&str]) -> Span {
         let mut headers = HeaderMap::new();
-        headers.insert("traceparent", text.parse().unwrap());
+        for value in values {
+            headers.append("traceparent", value.parse().unwrap());
+        }
         Span::of_request(&headers)
     }
 
     #[test]
-    fn a_callers_trace_goes_on_with_a_new_span() {
-        let span = of("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-        assert_eq!(span.trace, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c);
-        assert_eq!(span.parent, 0xb7ad_6b71_6920_3331);
-        assert_ne!(span.span, span.parent);
-        assert!(span.child().to_string().starts_with("00-0af7651916cd43dd8448eb211c80319c-"));
+    fn a_callers_trace_goes_on_with_a_new_span_and_its_flags() {
+        // Version, flags and what follows them, and the flags that go on.
+        for (version, flags, goes_on) in [
+            ("00", "00", "00"),
+            ("00", "01", "01"),
+            ("00", "03", "03"),
+            ("00", "ff", "03"),
+            ("00", "fc", "00"),
+            ("01", "01", "01"),
+            ("cc", "01-", "01"),
+            ("fe", "01-what-the-future-will-be-like", "01"),
+        ] {
+            let span = of(&[&format!("{version}-{TRACE}-{PARENT}-{flags}")]);
+            assert!(span.caller, "{version} {flags}");
+            assert_eq!(span.parent, 0xb7ad_6b71_6920_3331);
+            assert_ne!(span.span, span.parent);
+            let child = span.child();
+            assert_eq!((child.parent, child.caller), (span.span, true));
+            assert_eq!(child.to_string(), format!("00-{TRACE}-{:016x}-{goes_on}", child.span));
+        }
     }
 
     #[test]
-    fn what_is_no_traceparent_begins_a_new_trace() {
-        for text in [
-            "",
-            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
-            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
-        ] {
-            assert_eq!(of(text).parent, 0, "{text:?}");
+    fn what_is_no_traceparent_begins_a_new_trace_which_is_the_turn() {
+        let good = format!("00-{TRACE}-{PARENT}-01");
+        let zeros = "0".repeat(32);
+        let cases: [&[&str]; 17] = [
+            &[],
+            &[""],
+            &["00"],
+            &[&format!("00-{TRACE}-{PARENT}")],
+            &[&format!("00-{zeros}-{PARENT}-01")],
+            &[&format!("00-{TRACE}-0000000000000000-01")],
+            &[&format!("ff-{TRACE}-{PARENT}-01")],
+            &[&format!("0-{TRACE}-{PARENT}-01")],
+            &[&format!("FE-{TRACE}-{PARENT}-01")],
+            &[&format!("00-{}-{PARENT}-01", TRACE.to_uppercase())],
+            &[&format!("00-{}-{PARENT}-01", &TRACE[1..])],
+            &[&format!("00-{TRACE}-{}-01", &PARENT[1..])],
+            &[&format!("00-{TRACE}-{PARENT}-1")],
+            &[&format!("00-{TRACE}-{PARENT}-01-x")],
+            &[&format!("00-{TRACE}-{PARENT}-01-")],
+            &[&format!("cc-{TRACE}-{PARENT}-01.what")],
+            &[&good, &good],
+        ];
+        for values in cases {
+            let span = of(values);
+            assert_eq!((span.caller, span.parent, span.flags), (false, 0, 1), "{values:?}");
+            assert!(span.turn().is_some(), "{values:?}");
         }
+    }
+
+    #[test]
+    fn a_callers_trace_is_a_turn_only_where_it_is_a_uuid_of_version_seven() {
+        assert_eq!(of(&[&format!("00-{TRACE}-{PARENT}-01")]).turn(), None);
+        let turn = ids::uuid();
+        assert_eq!(of(&[&format!("00-{}-{PARENT}-01", turn.simple())]).turn(), Some(turn));
     }
 }

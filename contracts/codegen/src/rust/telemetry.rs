@@ -145,6 +145,14 @@ pub fn attribute(name: &str) -> Option<&'static Attribute> {
     ATTRIBUTES.iter().find(|attribute| attribute.name == name)
 }
 
+/// The attributes of an attempt that stands within the record of its turn: its own, and those that it shares with the
+/// turn.
+#[must_use]
+pub fn attempt_of_turn(turn: &Map<String, Value>, attempt: &Map<String, Value>) -> Map<String, Value> {
+    let shared = turn.iter().filter(|(name, _)| TURN_ATTRIBUTES.contains(&name.as_str()));
+    shared.chain(attempt).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// Whether a session id begins with a registered prefix and goes on after it.
 #[must_use]
 pub fn session_prefix_registered(session: &str) -> bool {
@@ -240,11 +248,13 @@ pub(crate) fn render(contract: &Telemetry, bytes: &[u8]) -> String {
     out.push_str(TYPES);
     let prefixes: String =
         contract.session_prefixes.iter().map(|prefix| format!("{:?},", prefix.name)).collect();
+    let shared: String = contract.turn_attributes.iter().map(|name| format!("{name:?},")).collect();
     let _ = write!(
         out,
         "/// Version of the OpenTelemetry semantic conventions that the attributes follow.\n\
          pub const SEMCONV_VERSION: &str = {:?};\n\n\
          /// The attribute that holds the trace id.\npub const TRACE_ID: &str = {:?};\n\n\
+         /// What an attempt within the record of its turn does not repeat.\npub const TURN_ATTRIBUTES: &[&str] = &[{shared}];\n\n\
          /// The attribute that holds the session id.\npub const SESSION_ID: &str = {:?};\n\n\
          /// What a session id may begin with.\npub const SESSION_PREFIXES: &[&str] = &[{prefixes}];\n\n",
         contract.semconv_version, contract.trace_id.attribute, contract.session_attribute

@@ -37,6 +37,17 @@ pub(crate) fn check(contracts: &Contracts) -> Findings {
     }
     let trace_id = document.trace_id.attribute.as_str();
     findings.known("/trace_id/attribute", trace_id, &attributes, "attribute");
+    let attempt = document.events.iter().find(|event| event.name == "vox.model.attempt");
+    let of_attempt: BTreeSet<_> =
+        attempt.iter().flat_map(|event| &event.attributes).map(|used| used.name.as_str()).collect();
+    for (index, name) in document.turn_attributes.iter().enumerate() {
+        findings.known(
+            format_args!("/turn_attributes/{index}"),
+            name,
+            &of_attempt,
+            "attribute of an attempt",
+        );
+    }
     findings.known("/session_attribute", &document.session_attribute, &attributes, "attribute");
     for (index, event) in document.events.iter().enumerate() {
         let at = format!("/events/{index}");

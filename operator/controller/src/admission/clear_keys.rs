@@ -5,14 +5,13 @@ use std::fmt;
 
 use serde_json::Value;
 use vox_contracts::generated::providers::PROVIDERS;
+use vox_telemetry::keys::holds_key;
 
 use super::environment::PLACEHOLDER;
 use super::inject::{ENABLED, LABEL};
 
 /// No provider's key is shorter.
 const SHORTEST: usize = 16;
-/// Nor is what stands behind the beginning of one.
-const SHORTEST_REST: usize = 20;
 /// Where kinds keep a pod's spec; the first that is there.
 const SPECS: [&str; 3] = ["/spec/jobTemplate/spec/template/spec", "/spec/template/spec", "/spec"];
 /// Kinds whose templates are looked at themselves.
@@ -108,19 +107,6 @@ fn is_placeholder(value: &str) -> bool {
         || value.len() < SHORTEST
         || !value.contains(|c: char| c.is_ascii_digit())
         || (value.starts_with("$(") && value.ends_with(')'))
-}
-
-/// Whether a word of the text begins as a provider's keys do and goes on like one.
-fn holds_key(text: &str) -> bool {
-    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'));
-    let prefixes = || PROVIDERS.iter().flat_map(|provider| provider.key_prefixes);
-    words.into_iter().any(|word| prefixes().any(|prefix| word.strip_prefix(prefix).is_some_and(is_random)))
-}
-
-/// Names of things are made of words; keys have a long stretch of letters and digits.
-fn is_random(rest: &str) -> bool {
-    let stretch = |part: &str| part.len() >= SHORTEST && part.contains(|c: char| c.is_ascii_digit());
-    rest.len() >= SHORTEST_REST && rest.split(['-', '_']).any(stretch)
 }
 
 #[cfg(test)]

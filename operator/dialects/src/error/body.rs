@@ -178,6 +178,35 @@ impl Said {
         self.words(&["model_not_found"]) || self.tells(&["is not a valid model"])
     }
 
+    /// The provider's own trouble, or that of a provider behind it, said with a status of the client's mistakes.
+    pub(super) fn own_trouble(&self) -> Option<ErrorClass> {
+        match self.status() {
+            Some(408) => return Some(ErrorClass::Timeout),
+            Some(429) => return Some(ErrorClass::RateLimited),
+            Some(503 | 529) => return Some(ErrorClass::Overloaded),
+            Some(500..=599) => return Some(ErrorClass::Server),
+            _ => {}
+        }
+        if self.tells(&["overloaded", "at capacity", "server is busy", "too many requests"]) {
+            return Some(ErrorClass::Overloaded);
+        }
+        let trouble = self.tells(&[
+            "provider returned error",
+            "upstream error",
+            "upstream connect error",
+            "upstream request timeout",
+            "error from upstream",
+            "internal server error",
+            "internal error",
+            "temporarily unavailable",
+            "service unavailable",
+            "try again later",
+            // Google, where the machine that asks stands in a country that it does not serve.
+            "location is not supported",
+        ]);
+        trouble.then_some(ErrorClass::Server)
+    }
+
     fn words(&self, known: &[&str]) -> bool {
         self.words.iter().any(|word| known.contains(&word.as_str()))
     }

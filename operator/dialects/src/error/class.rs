@@ -134,19 +134,18 @@ impl ErrorClass {
             404 => Self::NotFound,
             408 => Self::Timeout,
             409 => Self::Conflict,
-            413 => Self::ContextTooLong,
             425 => Self::TooEarly,
             429 if said.quota() => Self::Quota,
             429 => Self::RateLimited,
             503 | 529 => Self::Overloaded,
             500..=599 => Self::Server,
-            // Some providers say with 400 what others say with a status of its own.
+            // Some providers say with 400, 413 or 422 what others say with a status of its own.
             _ if said.too_long() => Self::ContextTooLong,
             _ if said.bad_key() => Self::Unauthorised,
             _ if said.quota() => Self::Quota,
             _ if said.filtered() => Self::ContentFiltered,
             _ if said.no_model() => Self::NotFound,
-            400..=499 => Self::BadRequest,
+            400..=499 => said.own_trouble().unwrap_or(Self::BadRequest),
             _ => Self::Malformed,
         }
     }

@@ -119,6 +119,12 @@ fn message<'a>(
             let result = ToolResult { at: at.to_owned(), id, parts, is_error: false };
             conversation.say(Role::User, vec![Part::Result(result)]);
         }
+        "function" => {
+            return Err(super::inexpressible(
+                &message.pointer("role"),
+                "tools have taken the place of functions",
+            ));
+        }
         _ => return Err(wrong(&message.pointer("role"), "system, developer, user, assistant or tool")),
     }
     message.finish()

@@ -17,6 +17,7 @@ mod to_anthropic;
 mod to_gemini;
 mod to_ollama;
 mod to_openai;
+mod unsigned;
 
 pub use passthrough::{Edit, Rewritten, edits, rewrite_model};
 

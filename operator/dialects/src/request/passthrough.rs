@@ -25,7 +25,8 @@ pub struct Rewritten {
 }
 
 /// What has to change in a body, in the order of the bytes: the model's name, and for OpenAI's streams
-/// `stream_options.include_usage`, without which there is no usage to account. The flag says whether that was added.
+/// `stream_options.include_usage`, without which there is no usage to account. The flag says whether that was added. Of
+/// Anthropic's, thinking that another provider's model left in the conversation goes, too.
 ///
 /// `ask_usage` is for providers that know `stream_options`; Gemini's requests, which have no model, do not change.
 #[must_use]
@@ -65,6 +66,9 @@ pub fn edits(
             front.pop();
         }
         edits.push(Edit { range: shape.start..shape.start, text: front });
+    }
+    if dialect == Dialect::AnthropicMessages {
+        edits.extend(super::unsigned::edits(body));
     }
     edits.sort_by_key(|edit| edit.range.start);
     (edits, withhold)

@@ -83,8 +83,11 @@ pub struct RequestShape<'a> {
     /// Whether `stream_options.include_usage` is true.
     pub include_usage: bool,
     /// The most output tokens the client takes: `max_completion_tokens`, `max_tokens`, `num_predict` or
-    /// `maxOutputTokens`; negative ones (Ollama's "no limit") are none.
+    /// `maxOutputTokens`, where the dialect has them; of two the larger one, since providers differ in which they know.
+    /// What is not above zero is none: for some it means "no limit".
     pub output_limit: Option<u64>,
+    /// How many answers are wanted at once, each of which is paid: OpenAI's `n`. At least one.
+    pub answers: u64,
     /// Number of messages, without Anthropic's `system`.
     pub messages: usize,
     /// A rough number of input tokens: bytes of messages, system, tools, formats and embedding input as they stand
@@ -164,6 +167,7 @@ const READ: &[&str] = &[
     "format",
     "metadata",
     "temperature",
+    "n",
 ];
 
 /// Reads a request's shape. The body's size is for the caller to bound.
@@ -174,8 +178,13 @@ const READ: &[&str] = &[
 pub fn scan(dialect: Dialect, body: &[u8]) -> Result<RequestShape<'_>, ShapeError> {
     let text = std::str::from_utf8(body)
         .map_err(|error| ShapeError::Malformed { offset: error.valid_up_to(), expected: "UTF-8" })?;
-    let mut pass =
-        Pass { scanner: Scanner::new(text), shape: RequestShape::default(), content: Content::default() };
+    let mut pass = Pass {
+        dialect,
+        scanner: Scanner::new(text),
+        shape: RequestShape::default(),
+        content: Content::default(),
+    };
+    pass.shape.answers = 1;
     pass.shape.stream = dialect == Dialect::OllamaChat;
     let mut seen = [false; READ.len()];
     pass.shape.empty = true;
@@ -202,6 +211,7 @@ pub fn scan(dialect: Dialect, body: &[u8]) -> Result<RequestShape<'_>, ShapeErro
 
 /// The state of one pass.
 struct Pass<'a> {
+    dialect: Dialect,
     scanner: Scanner<'a>,
     shape: RequestShape<'a>,
     content: Content<'a>,
@@ -222,7 +232,14 @@ impl<'a> Pass<'a> {
                 };
                 Ok(())
             }
-            "max_tokens" | "max_completion_tokens" => self.limit(member),
+            "max_tokens" => {
+                self.limit(member, matches!(self.dialect, Dialect::OpenAiChat | Dialect::AnthropicMessages))
+            }
+            "max_completion_tokens" => self.limit(member, self.dialect == Dialect::OpenAiChat),
+            "n" => {
+                self.shape.answers = self.count(member)?.unwrap_or(1).max(1);
+                Ok(())
+            }
             "stream_options" | "options" | "generationConfig" | "generation_config" => self.options(member),
             "messages" | "contents" => self.messages(),
             "input" | "system" | "systemInstruction" | "system_instruction" => {
@@ -260,21 +277,26 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn limit(&mut self, member: &'static str) -> Result<(), ShapeError> {
+    /// An output limit, if the dialect has it.
+    fn limit(&mut self, member: &'static str, known: bool) -> Result<(), ShapeError> {
+        if !known {
+            return self.scanner.skip();
+        }
+        let limit = self.count(member)?.filter(|limit| *limit > 0);
+        self.shape.output_limit = self.shape.output_limit.max(limit);
+        Ok(())
+    }
+
+    /// A whole number; a negative one is zero, and null is none.
+    fn count(&mut self, member: &'static str) -> Result<Option<u64>, ShapeError> {
         let offset = self.scanner.offset();
         let raw = self.scanner.value()?;
         if raw == "null" {
-            return Ok(());
+            return Ok(None);
         }
-        match raw.parse::<i64>() {
-            // The newer of OpenAI's two names wins; both at once is for the provider to refuse.
-            Ok(limit) if member == "max_completion_tokens" || self.shape.output_limit.is_none() => {
-                self.shape.output_limit = u64::try_from(limit).ok();
-                Ok(())
-            }
-            Ok(_) => Ok(()),
-            Err(_) => Err(ShapeError::WrongType { member, offset, expected: "a whole number" }),
-        }
+        let wrong = |_| ShapeError::WrongType { member, offset, expected: "a whole number" };
+        let number: i64 = raw.parse().map_err(wrong)?;
+        Ok(Some(u64::try_from(number).unwrap_or(0)))
     }
 
     /// Members of a member: `stream_options` and the places where Ollama and Gemini keep limits and formats.
@@ -295,8 +317,10 @@ impl<'a> Pass<'a> {
         while let Some(name) = self.scanner.member(&mut members)? {
             match name.as_ref() {
                 "include_usage" => self.shape.include_usage = self.scanner.value()? == "true",
-                "num_predict" => self.limit("num_predict")?,
-                "maxOutputTokens" => self.limit("maxOutputTokens")?,
+                "num_predict" => self.limit("num_predict", self.dialect == Dialect::OllamaChat)?,
+                "maxOutputTokens" => {
+                    self.limit("maxOutputTokens", self.dialect == Dialect::GeminiGenerate)?;
+                }
                 "temperature" => self.shape.temperature = Some(self.scanner.value()?),
                 "responseMimeType" => self.shape.json |= self.scanner.value()? == "\"application/json\"",
                 "responseSchema" | "responseJsonSchema" => self.format()?,

@@ -1,11 +1,48 @@
 //! Server-sent events and lines of JSON out of bytes that are split anywhere.
 
-use memchr::memchr2;
+use memchr::{memchr2, memrchr2};
 
 use crate::dialect::Dialect;
 
 /// Bytes of one frame that are kept at most. Images in answers are the longest.
 pub const LONGEST_FRAME: usize = 16 * 1024 * 1024;
+
+/// How many of these bytes belong to server-sent events that are complete: up to the end of the last empty line, or all of
+/// them where only comments follow it. The rest is the beginning of an event. The first `known` bytes are known to hold no
+/// such end, and are not looked at again.
+#[must_use]
+pub fn whole_events(bytes: &[u8], known: usize) -> usize {
+    let mut to = bytes.len();
+    while let Some(at) = bytes.get(known..to).and_then(|rest| memrchr2(b'\n', b'\r', rest)) {
+        let at = known + at;
+        if ends_event(bytes.get(..=at).unwrap_or_default()) {
+            return with_comments(bytes, at + 1);
+        }
+        to = at;
+    }
+    if known == 0 { with_comments(bytes, 0) } else { 0 }
+}
+
+/// Whether the last line of these is empty. An empty line of its own belongs to the event before it.
+pub(super) fn ends_event(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [b'\n']
+            | [b'\r']
+            | [b'\r', b'\n']
+            | [.., b'\n', b'\n']
+            | [.., b'\n' | b'\r', b'\r']
+            | [.., b'\n', b'\r', b'\n']
+    )
+}
+
+/// A provider's sign of life does not wait for the next event.
+fn with_comments(bytes: &[u8], whole: usize) -> usize {
+    let rest = bytes.get(whole..).unwrap_or_default();
+    let lines = rest.split_inclusive(|byte| *byte == b'\n');
+    let comments = rest.ends_with(b"\n") && lines.into_iter().all(|line| line.starts_with(b":"));
+    if comments { bytes.len() } else { whole }
+}
 
 /// Why no frame can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,7 @@
 mod frames;
 mod watch;
 
-pub use frames::{FrameError, LONGEST_FRAME, StreamReader};
+pub use frames::{FrameError, LONGEST_FRAME, StreamReader, whole_events};
 
 use crate::answer::ClientContext;
 use crate::client;
@@ -32,6 +32,8 @@ pub struct StreamFacts {
     pub usage: Usage,
     /// Why the answer ended.
     pub finish: Option<Finish>,
+    /// The answer's id, by the provider's own word.
+    pub id: Option<String>,
     /// The model that answers, by the provider's own word.
     pub served_model: Option<String>,
     /// What went wrong: an error within the stream, a piece that is none, an end without an answer, or a cut (after
@@ -45,7 +47,10 @@ pub struct StreamFacts {
 impl StreamFacts {
     fn take(&mut self, event: &Event) {
         match event {
-            Event::Started { model: Some(model), .. } => self.served_model = Some(model.clone()),
+            Event::Started { id, model } => {
+                self.id = id.clone().or(self.id.take());
+                self.served_model = model.clone().or(self.served_model.take());
+            }
             Event::Text(_) | Event::Reasoning(_) | Event::Call { .. } => self.first_token = true,
             Event::Refusal(_) => (self.first_token, self.refused) = (true, true),
             Event::Finish(finish) => self.finish = Some(finish.clone()),

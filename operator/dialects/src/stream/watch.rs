@@ -5,7 +5,7 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::frames::{FrameError, StreamReader};
+use super::frames::{FrameError, StreamReader, ends_event};
 use super::{StreamFacts, failure};
 use crate::dialect::Dialect;
 use crate::error::ErrorClass;
@@ -20,7 +20,7 @@ pub(super) struct Watch {
     held: Vec<u8>,
     /// Whether the client saw an error in the provider's own words.
     pub(super) told_error: bool,
-    /// Whether the last frame went out without the empty line that ends it.
+    /// Whether the last frame went out without the empty line that ends it, or may have.
     unclosed: bool,
 }
 
@@ -48,13 +48,14 @@ impl Watch {
                     self.held.clear();
                 }
                 out.append(&mut self.held);
-            } else if whole_comment(&self.held) {
-                // A provider's sign of life does not wait for the next event.
+            } else if whole_comment(&self.held) || ends_event(&self.held) {
+                // A provider's sign of life does not wait for the next event, nor does one without data.
                 out.append(&mut self.held);
             }
         });
         if read.is_err() {
             // Nothing is looked at any more; the client gets the rest as it is.
+            self.unclosed = true;
             out.append(&mut self.held);
             out.extend_from_slice(bytes.get(passed..).unwrap_or_default());
         }

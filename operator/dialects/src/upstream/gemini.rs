@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{NotUnderstood, count};
-use crate::error::embedded;
+use crate::error::{ErrorClass, Failure, embedded};
 use crate::event::Event;
 use crate::usage::{Finish, Usage, sum};
 
@@ -133,6 +133,10 @@ impl Reader {
                 self.part(part, events);
             }
             let reason = candidate.finish_reason.filter(|reason| !reason.is_empty());
+            if let Some("MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL") = reason.as_deref() {
+                events.push(Event::Error(no_call()));
+                return;
+            }
             events.extend(reason.map(|reason| Event::Finish(Finish::of_gemini(&reason, self.calls > 0))));
         }
     }
@@ -155,6 +159,17 @@ impl Reader {
             let text = call.args.map_or("{}", RawValue::get).to_owned();
             events.push(Event::Arguments { index, text });
         }
+    }
+}
+
+/// The model meant to call a tool and wrote something else, which the provider keeps to itself: there is no answer.
+fn no_call() -> Failure {
+    Failure {
+        class: ErrorClass::Malformed,
+        status: None,
+        code: None,
+        message: "the provider's model wrote a call of a tool that is none".to_owned(),
+        retry_after: None,
     }
 }
 

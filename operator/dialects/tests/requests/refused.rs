@@ -28,6 +28,7 @@ fn what_would_change_the_answer_is_refused_with_its_place() {
         ("temperature", json!(1.5), "/temperature"),
         ("frequency_penalty", json!(0.5), "/frequency_penalty"),
         ("modalities", json!(["text", "audio"]), "/modalities/1"),
+        ("messages", json!([{"role": "function", "name": "f", "content": "x"}]), "/messages/0/role"),
         ("web_search_options", json!({}), "/web_search_options"),
         ("invented~by/us", json!(1), "/invented~0by~1us"),
         (

@@ -51,6 +51,18 @@ fn an_error_in_the_stream_ends_it() {
 }
 
 #[test]
+fn a_call_that_gemini_could_not_write_is_no_answer() {
+    let stream = sse(&[json!({"candidates": [{"content": {}, "finishReason": "MALFORMED_FUNCTION_CALL"}],
+        "usageMetadata": {"promptTokenCount": 3}, "modelVersion": "m"})]);
+    for to in [GeminiGenerate, OpenAiChat, AnthropicMessages] {
+        let (out, facts, ending) = whole(GeminiGenerate, to, &stream);
+        assert_eq!((ending, facts.error.unwrap().class), (Ending::Failed, ErrorClass::Malformed), "{to}");
+        assert_eq!(facts.usage.input_tokens, Some(3));
+        assert!(!out.contains("[DONE]") && !out.contains("message_stop"), "{out}");
+    }
+}
+
+#[test]
 fn a_malformed_piece_is_an_error() {
     let stream =
         "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: {\"choices\":\n\ndata: [DONE]\n\n";

@@ -11,7 +11,7 @@ use vox_dialects::answer::ClientContext;
 use vox_dialects::dialect::Dialect::{self, AnthropicMessages, GeminiGenerate, OllamaChat, OpenAiChat};
 use vox_dialects::error::ErrorClass;
 use vox_dialects::stream::{
-    Ending, LONGEST_FRAME, StreamFacts, StreamOptions, StreamReader, StreamTranslator,
+    Ending, LONGEST_FRAME, StreamFacts, StreamOptions, StreamReader, StreamTranslator, whole_events,
 };
 use vox_dialects::usage::{Finish, Usage};
 

@@ -194,6 +194,25 @@ fn every_place_to_split_gives_the_same() {
 }
 
 #[test]
+fn whole_events_are_what_a_stream_that_passes_through_lets_pass() {
+    let crlf = openai().replace('\n', "\r\n");
+    let comments = format!(": a\n\n{}: b\nevent: ping\n\n: c\n{}", &openai()[..200], &openai()[200..]);
+    for stream in [openai(), crlf, comments, anthropic()] {
+        let dialect = if stream == anthropic() { AnthropicMessages } else { OpenAiChat };
+        for at in 0..stream.len() {
+            let begun = &stream.as_bytes()[..at];
+            let mut out = Vec::new();
+            StreamTranslator::new(dialect, dialect, options()).unwrap().push(begun, &mut out);
+            let whole = whole_events(begun, 0);
+            // A comment within an event passes with it.
+            assert!(out == begun[..whole] || begun[whole..].contains(&b':'), "{at}: {:?}", &stream[..at]);
+            assert!(out.len() >= whole, "{at}");
+            assert_eq!(whole_events(begun, whole.saturating_sub(3)).max(whole), whole);
+        }
+    }
+}
+
+#[test]
 fn a_translator_may_move_between_threads() {
     fn moves<T: Send + 'static>(_: &T) {}
     moves(&StreamTranslator::new(OpenAiChat, AnthropicMessages, options()).unwrap());

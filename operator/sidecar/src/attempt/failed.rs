@@ -107,7 +107,7 @@ impl Failed {
             ErrorClass::ContextTooLong | ErrorClass::ContentFiltered => Verdict::Misfit,
             ErrorClass::Unauthorised | ErrorClass::Forbidden => Verdict::Key,
             ErrorClass::RateLimited | ErrorClass::Quota => Verdict::Limited,
-            ErrorClass::Overloaded if failure.retry_after.is_some() => Verdict::Full,
+            ErrorClass::Overloaded => Verdict::Full,
             ErrorClass::NotFound => Verdict::Broken,
             class if class.counts_against_provider() => Verdict::Broken,
             _ => Verdict::Neutral,
@@ -138,6 +138,8 @@ impl Failed {
             self.class,
             "no_answer"
                 | "header_timeout"
+                | "answer_timeout"
+                | "total_timeout"
                 | "first_token_timeout"
                 | "body_timeout"
                 | "cut"

@@ -1,9 +1,11 @@
 //! The attempts of one request: candidate after candidate, until one answers.
 
+mod conclude;
 mod failed;
 mod relay;
 mod send;
 mod stream;
+mod time;
 mod whole;
 
 use std::rc::Rc;
@@ -16,8 +18,10 @@ use vox_dialects::{Dialect, RequestShape};
 use vox_routing::Decision;
 use vox_routing::decision::Pick;
 
+use conclude::conclude;
 use failed::{Failed, Verdict};
 pub use relay::Relay;
+use time::Time;
 
 use crate::call::{Call, millis};
 use crate::ids::now_ms;
@@ -78,10 +82,11 @@ pub async fn run(
     asked: &Asked<'_>,
     decision: &Decision,
 ) -> Result<Response<Body>, (Call, Problem)> {
-    let deadline = Instant::now() + Duration::from_millis(decision.total_timeout_ms);
+    let patience = Duration::from_millis(decision.total_timeout_ms).min(time::clients(asked.headers));
+    let deadline = Instant::now() + patience;
     let mut failures: Vec<(Name, Failed)> = Vec::new();
     let mut unpaid = None;
-    for pick in &decision.picks {
+    for (place, pick) in decision.picks.iter().enumerate() {
         let now = now_ms();
         if Instant::now() >= deadline {
             break;
@@ -100,7 +105,11 @@ pub async fn run(
         };
         let Some(attempt) = begin(served, pick, &call, failures.len(), reservation) else { continue };
         let id = attempt.record.deployment.clone();
-        match one(pool, call, asked, attempt, deadline).await {
+        let mut others = decision.picks.iter().skip(place.saturating_add(1));
+        let other = others.any(|pick| served.unavailable(pick.deployment, now).is_none());
+        let last = !other || !call.app.retries.any_left(now);
+        let time = Time::new(&call.app.settings.timeouts, asked.shape.stream, deadline, last);
+        match one(pool, call, asked, attempt, &time).await {
             Ok(response) => return Ok(response),
             Err((returned, failed)) => {
                 call = returned;
@@ -143,11 +152,32 @@ fn begin(
         reservation: Some(reservation),
         record: Attempt {
             deployment: target.id.clone(),
-            upstream: target.place.name.clone(),
+            peer: Some(Arc::clone(&target.place.peer)),
             started_ms: millis(call.elapsed()),
             ..Attempt::default()
         },
     })
+}
+
+/// An attempt that waits for its upstream. Dropped before that has answered, the client went away, and what the attempt
+/// may have cost is written down.
+struct Waiting<'a> {
+    call: &'a mut Call,
+    attempt: &'a mut Try,
+    answered: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            let attempt = &mut *self.attempt;
+            attempt.record.class = "cancelled";
+            attempt.record.duration_ms = millis(attempt.started.elapsed());
+            attempt.record.assumed_usd = attempt.worst_case;
+            attempt.settle();
+            self.call.attempted(std::mem::take(&mut attempt.record));
+        }
+    }
 }
 
 /// One attempt to its answer, or to the first token of its stream.
@@ -156,39 +186,23 @@ async fn one(
     mut call: Call,
     asked: &Asked<'_>,
     mut attempt: Try,
-    deadline: Instant,
+    time: &Time,
 ) -> Result<Response<Body>, (Call, Failed)> {
-    let served = Arc::clone(&attempt.target);
-    let Some(target) = served.targets.get(attempt.place) else { return Err((call, Failed::no_url())) };
-    let timeouts = call.app.settings.timeouts;
-    if let Some(reservation) = &mut attempt.reservation {
-        reservation.sent();
-    }
-    let sent = send::send(pool, &timeouts, asked, target, call.span.child(), deadline).await;
-    let answered = match sent {
-        Ok(head) => {
-            attempt.record.status = head.response.status().as_u16();
-            if asked.shape.stream {
-                stream::held(&call, asked, &mut attempt, head, deadline)
-                    .await
-                    .map(|held| Answered::Stream(Box::new(held)))
-            } else {
-                whole::read(&call, asked, &mut attempt, head, deadline).await.map(Answered::Whole)
-            }
-        }
-        Err(failed) => Err(failed),
-    };
+    let mut waiting = Waiting { call: &mut call, attempt: &mut attempt, answered: false };
+    let answered = ask(pool, waiting.call, asked, waiting.attempt, time).await;
+    waiting.answered = true;
+    drop(waiting);
     call.waited(attempt.started.elapsed());
     match answered {
         Err(failed) => {
             tracing::info!(
-                decision = %call.id(), deployment = %target.id, class = failed.class, status = failed.status,
-                "an attempt failed"
+                decision = %call.id(), deployment = %attempt.record.deployment, class = failed.class,
+                status = failed.status, "an attempt failed"
             );
             attempt.record.class = failed.class;
             attempt.record.status = failed.status;
             attempt.record.duration_ms = millis(attempt.started.elapsed());
-            if failed.may_have_cost() {
+            if failed.may_have_cost() && attempt.record.usage.is_none() {
                 attempt.record.assumed_usd = attempt.worst_case;
             }
             attempt.settle();
@@ -211,9 +225,39 @@ async fn one(
         Ok(Answered::Stream(held)) => {
             let mut response = Response::new(Body::empty());
             dress(&mut response, &call, &attempt, asked.dialect.stream_media_type());
+            // Whoever sends a first token is alive: others need not wait for the end of a probe's stream.
+            attempt.permit.began();
+            // The request's body is not needed any more.
+            call.in_flight.release();
             *response.body_mut() = Body::relay(Relay::new(call, attempt, *held));
             Ok(response)
         }
+    }
+}
+
+/// Sends the request, and reads as much of the answer as is needed to know that it is one.
+async fn ask(
+    pool: &Rc<Pool>,
+    call: &mut Call,
+    asked: &Asked<'_>,
+    attempt: &mut Try,
+    time: &Time,
+) -> Result<Answered, Failed> {
+    let served = Arc::clone(&attempt.target);
+    let target = served.targets.get(attempt.place).ok_or_else(Failed::no_url)?;
+    if let Some(reservation) = &mut attempt.reservation {
+        reservation.sent();
+    }
+    let timeouts = call.app.settings.timeouts;
+    let span = call.span.child();
+    attempt.record.span = span.span;
+    let head = send::send(pool, &timeouts, asked, target, span, time).await?;
+    attempt.record.status = head.response.status().as_u16();
+    if asked.shape.stream {
+        let held = stream::held(call, asked, attempt, head, time).await?;
+        Ok(Answered::Stream(Box::new(held)))
+    } else {
+        whole::read(call, asked, attempt, head, time).await.map(Answered::Whole)
     }
 }
 
@@ -242,70 +286,4 @@ fn dress(response: &mut Response<Body>, call: &Call, attempt: &Try, content_type
     }
     headers.insert(ATTEMPTS, HeaderValue::from(attempt.number));
     headers.insert(POLICY, attempt.target.label.clone());
-}
-
-/// What the client is told when nobody answered.
-fn conclude(
-    dialect: Dialect,
-    served: &Served,
-    decision: &Decision,
-    mut failures: Vec<(Name, Failed)>,
-) -> Problem {
-    let tried: Vec<String> = failures
-        .iter()
-        .map(|(id, failed)| match failed.status {
-            0 => format!("{id}: {}", failed.class),
-            status => format!("{id}: {} ({status})", failed.class),
-        })
-        .collect();
-    let all = |verdict: fn(Verdict) -> bool| failures.iter().all(|(_, failed)| verdict(failed.verdict));
-    let status = if failures.is_empty() {
-        503
-    } else if all(|verdict| matches!(verdict, Verdict::Limited)) {
-        429
-    } else if failures.iter().any(|(_, failed)| failed.class.ends_with("_timeout")) {
-        504
-    } else {
-        502
-    };
-    let now = now_ms();
-    let soonest = decision
-        .picks
-        .iter()
-        .filter_map(|pick| served.targets.get(pick.deployment))
-        .map(|target| target.breaker.available_at_ms().saturating_sub(now))
-        .min()
-        .filter(|wait| *wait > 0)
-        .map(Duration::from_millis);
-    match failures.pop() {
-        Some((_, failed)) if matches!(failed.verdict, Verdict::Clients | Verdict::Misfit) => {
-            own(dialect, failed, &tried)
-        }
-        Some((_, failed)) => {
-            let count = tried.len();
-            let said =
-                if failed.message.is_empty() { String::new() } else { format!("; last: {}", failed.message) };
-            let message = format!("each attempt failed ({count}): {}{said}", tried.join("; "));
-            Problem::all_failed(status, message, soonest)
-        }
-        None => {
-            let message = "no candidate could be called any more when its turn came: try again in a moment";
-            Problem::all_failed(status, message.to_owned(), soonest.or(Some(Duration::from_secs(1))))
-        }
-    }
-}
-
-/// A mistake of the client's own, found by the last upstream: in that upstream's words.
-fn own(dialect: Dialect, failed: Failed, tried: &[String]) -> Problem {
-    let status = if (400..500).contains(&failed.status) { failed.status } else { 400 };
-    // An error body is passed on as it came where it is in the client's own dialect already.
-    let same = failed.body.filter(|body| {
-        let member: &[u8] = match dialect {
-            Dialect::AnthropicMessages => b"\"type\"",
-            _ => b"\"error\"",
-        };
-        body.windows(member.len()).any(|window| window == member)
-    });
-    let message = if failed.message.is_empty() { tried.join("; ") } else { failed.message };
-    Problem::of_upstream(status, message, same)
 }

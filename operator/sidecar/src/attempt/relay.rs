@@ -1,5 +1,6 @@
-//! The rest of a stream on its way to the client. Bytes go first and are looked at afterwards; nothing is replayed, and
-//! a stream that breaks says so in the client's dialect.
+//! The rest of a stream on its way to the client. Bytes go first and are looked at afterwards, event by event: the
+//! beginning of one is of no use to the client, and if it is cut nothing could follow it. Nothing is replayed, and a
+//! stream that breaks says so in the client's dialect.
 
 use std::convert::Infallible;
 use std::future::Future as _;
@@ -7,20 +8,22 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming};
 use tokio::time::{Instant, Sleep};
+use vox_dialects::stream::whole_events;
 use vox_dialects::{Ending, StreamTranslator};
 
 use super::Try;
 use super::stream::Held;
-use super::whole::spent;
+use super::whole::{name, spent, word};
 use crate::call::{Call, millis};
 use crate::ids::now_ms;
 use crate::record::Outcome;
 use crate::upstream::Kept;
 
-/// After the mark for the end, an upstream that keeps the body open is not waited for any longer.
+/// After the mark for the end the client has all. Its connection is kept if the upstream ends the body in this time.
 const AFTER_END: Duration = Duration::from_secs(1);
 
 /// A stream that has begun.
@@ -28,6 +31,8 @@ pub struct Relay {
     ready: Option<Bytes>,
     /// Passed on and not yet looked at.
     unseen: Option<Bytes>,
+    /// The event that has begun and not ended; of streams that go on as they come.
+    begun: BytesMut,
     upstream: Option<(Incoming, Kept)>,
     translator: StreamTranslator,
     same: bool,
@@ -41,6 +46,8 @@ pub struct Relay {
 /// How the upstream's side ended.
 enum Ended {
     Whole,
+    /// With its mark, and its body is still open.
+    Marked,
     Broken,
     Silent,
 }
@@ -50,9 +57,12 @@ impl Relay {
     pub(super) fn new(call: Call, attempt: Try, held: Held) -> Self {
         let Held { first, rest, translator, same, images } = held;
         let idle = call.app.settings.timeouts.idle;
+        let mut begun = BytesMut::new();
+        let ready = if same && rest.is_some() { whole(&mut begun, first) } else { Some(first) };
         Self {
-            ready: Some(first),
+            ready,
             unseen: None,
+            begun,
             upstream: rest,
             translator,
             same,
@@ -61,6 +71,20 @@ impl Relay {
             alarm: Box::pin(tokio::time::sleep(idle)),
             open: Some((call, attempt)),
         }
+    }
+
+    /// What goes on of these bytes of a stream that goes on as it comes.
+    fn pass(&mut self, bytes: Bytes) -> Option<Bytes> {
+        self.unseen = Some(bytes.clone());
+        if self.translator.facts().error.is_none() {
+            return whole(&mut self.begun, bytes);
+        }
+        // Where events end is not known any more, or does not matter.
+        if self.begun.is_empty() {
+            return Some(bytes);
+        }
+        self.begun.extend_from_slice(&bytes);
+        Some(self.begun.split().freeze())
     }
 
     fn look(&mut self, out: &mut Vec<u8>) {
@@ -76,11 +100,10 @@ impl Relay {
         self.look(&mut out);
         out.clear();
         let ending = self.translator.finish(&mut out);
-        if let Some((body, kept)) = self.upstream.take()
-            && matches!(ended, Ended::Whole)
-        {
-            drop(body);
-            kept.give_back();
+        match (self.upstream.take(), ended) {
+            (Some((_, kept)), Ended::Whole) => kept.give_back(),
+            (Some((body, kept)), Ended::Marked) => _ = tokio::task::spawn_local(drain(body, kept)),
+            _ => {}
         }
         self.close(Some((ending, ended)));
         (!out.is_empty()).then(|| out.into())
@@ -95,7 +118,9 @@ impl Relay {
             ending => ending,
         };
         attempt.record.duration_ms = millis(attempt.started.elapsed());
-        attempt.record.finish = facts.finish.as_ref().map(|finish| finish.as_openai().to_owned());
+        attempt.record.finish = facts.finish.as_ref().map(word);
+        attempt.record.served = facts.served_model.clone().and_then(name);
+        attempt.record.answer = facts.id.clone().and_then(name);
         spent(&mut attempt, &facts.usage, self.images);
         if !matches!(ending, Some((Ending::Clean | Ending::Unterminated, _))) && attempt.worst_case.is_some()
         {
@@ -112,11 +137,11 @@ impl Relay {
                 attempt.permit.succeeded(now);
                 call.ended(Outcome::Answered, 200);
             }
-            Some((Ending::Failed | Ending::Cut, ended)) => {
-                attempt.record.class = match (ended, &facts.error) {
-                    (Ended::Silent, _) => "idle_timeout",
-                    (Ended::Broken, _) | (Ended::Whole, None) => "cut",
-                    (Ended::Whole, Some(error)) => error.class.as_str(),
+            Some((ending @ (Ending::Failed | Ending::Cut), ended)) => {
+                attempt.record.class = match (ended, ending, &facts.error) {
+                    (Ended::Silent, ..) => "idle_timeout",
+                    (_, Ending::Failed, Some(error)) => error.class.as_str(),
+                    _ => "cut",
                 };
                 attempt.permit.failed(now);
                 call.ended(Outcome::Cut, 200);
@@ -158,12 +183,13 @@ impl Body for Relay {
             };
             let ended = match polled {
                 Poll::Ready(Some(Ok(frame))) => {
-                    let ended = this.translator.facts().ended;
-                    this.alarm.as_mut().reset(Instant::now() + if ended { AFTER_END } else { this.idle });
+                    this.alarm.as_mut().reset(Instant::now() + this.idle);
                     let Ok(bytes) = frame.into_data() else { continue };
                     if this.same {
-                        this.unseen = Some(bytes.clone());
-                        return data(bytes);
+                        match this.pass(bytes) {
+                            Some(whole) => return data(whole),
+                            None => continue,
+                        }
                     }
                     out.clear();
                     this.translator.push(&bytes, &mut out);
@@ -174,6 +200,8 @@ impl Body for Relay {
                 }
                 Poll::Ready(None) => Ended::Whole,
                 Poll::Ready(Some(Err(_))) => Ended::Broken,
+                // Nothing that matters can follow: the client need not wait for the upstream's end.
+                Poll::Pending if this.translator.facts().ended => Ended::Marked,
                 Poll::Pending => match this.alarm.as_mut().poll(context) {
                     Poll::Ready(()) => Ended::Silent,
                     Poll::Pending => return Poll::Pending,
@@ -181,6 +209,36 @@ impl Body for Relay {
             };
             return this.end(&ended).map_or(Poll::Ready(None), data);
         }
+    }
+}
+
+/// Of these bytes, behind those that have begun an event, the events that are complete.
+fn whole(begun: &mut BytesMut, mut bytes: Bytes) -> Option<Bytes> {
+    let complete = if begun.is_empty() {
+        let rest = bytes.split_off(whole_events(&bytes, 0));
+        begun.extend_from_slice(&rest);
+        bytes
+    } else {
+        // An empty line may lie across both: of its two line ends up to three bytes were there before.
+        let known = begun.len().saturating_sub(3);
+        begun.extend_from_slice(&bytes);
+        begun.split_to(whole_events(begun, known)).freeze()
+    };
+    (!complete.is_empty()).then_some(complete)
+}
+
+/// Reads what an upstream may still say after the mark for the end, so that its connection can serve again.
+async fn drain(mut body: Incoming, kept: Kept) {
+    let ended = async {
+        while let Some(frame) = body.frame().await {
+            if frame.is_err() {
+                return false;
+            }
+        }
+        true
+    };
+    if tokio::time::timeout(AFTER_END, ended).await == Ok(true) {
+        kept.give_back();
     }
 }
 

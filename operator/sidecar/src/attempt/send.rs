@@ -1,7 +1,7 @@
 //! One request to one upstream: said in its dialect, sent with its key, answered with a head.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use vox_dialects::request::{Target as To, rewrite_model, translate};
 use vox_dialects::{Dialect, classify, retry_after};
 
-use super::Asked;
 use super::failed::{Failed, Verdict};
+use super::{Asked, Time};
 use crate::config::Timeouts;
 use crate::ids::now_ms;
 use crate::serving::Target;
@@ -43,7 +43,7 @@ pub(super) async fn send(
     asked: &Asked<'_>,
     target: &Target,
     span: Span,
-    deadline: Instant,
+    time: &Time,
 ) -> Result<Head, Failed> {
     let place = &target.place;
     let origin = place.origin.as_ref().ok_or_else(Failed::no_url)?;
@@ -58,17 +58,16 @@ pub(super) async fn send(
     headers.reserve(HEADERS);
     headers.insert(header::HOST, origin.authority.clone());
     let generation = fill(headers, asked, dialect, span, target);
-    let left = deadline.saturating_duration_since(Instant::now());
-    // The head of an answer that is no stream comes when the answer is complete.
-    let patience = if asked.shape.stream { timeouts.header.min(left) } else { left };
-    let sending = pool.send(origin, request, timeouts.connect.min(left));
-    let sent = tokio::time::timeout(patience, sending).await;
-    let answer = sent.map_err(|_| Failed::late("header_timeout"))?;
+    let sending = pool.send(origin, request, timeouts.connect);
+    let sent = tokio::time::timeout_at(time.until.into(), sending).await;
+    let answer = sent.map_err(|_| Failed::late(time.class))?;
     let (response, kept) = answer.map_err(|error| Failed::sending(&error))?.into_parts();
     if response.status().is_success() {
         return Ok(Head { response, kept, dialect, withhold_usage });
     }
     let mut failed = refused(response, kept).await;
+    // What an upstream says of a mistake goes on in its own words only to a client of its own dialect.
+    failed.body.take_if(|_| dialect != asked.dialect);
     if failed.verdict == Verdict::Key {
         match generation {
             Some(generation) => place.refuse_key(generation, now_ms()),
@@ -116,8 +115,9 @@ fn fill(
     if let Ok(parent) = HeaderValue::try_from(span.to_string()) {
         headers.insert(TRACEPARENT, parent);
     }
-    if let Some(state) = asked.headers.get("tracestate").filter(|_| span.parent != 0) {
-        headers.insert("tracestate", state.clone());
+    // What vendors note about a trace belongs to that trace.
+    for state in asked.headers.get_all("tracestate").iter().filter(|_| span.caller) {
+        headers.append("tracestate", state.clone());
     }
     let generation = target.place.headers(headers);
     if dialect == Dialect::AnthropicMessages && asked.dialect == dialect {

@@ -1,37 +1,42 @@
 //! An answer that is no stream: read to its end before a byte of it is passed on, because an error can stand in a 200.
 
-use std::time::Instant;
-
 use bytes::Bytes;
-use vox_dialects::{AnswerFacts, ClientContext, Usage, answer};
+use vox_dialects::{AnswerFacts, ClientContext, Finish, Usage, answer};
 
 use super::failed::Failed;
 use super::send::{self, Head};
-use super::{Asked, Try};
+use super::{Asked, Time, Try};
 use crate::call::Call;
 use crate::record::Tokens;
 
+/// So many characters of an upstream's word for the end of an answer are kept.
+const LONGEST_WORD: usize = 64;
+/// No id of an answer and no model's name is longer, in bytes.
+const LONGEST_NAME: usize = 256;
+
 /// The answer in the client's dialect.
 pub(super) async fn read(
-    call: &Call,
+    call: &mut Call,
     asked: &Asked<'_>,
     attempt: &mut Try,
     head: Head,
-    deadline: Instant,
+    time: &Time,
 ) -> Result<Bytes, Failed> {
     let Head { response, kept, dialect, .. } = head;
     let reading = send::read(response.into_body(), call.app.settings.max_answer);
-    let body = tokio::time::timeout_at(deadline.into(), reading).await;
-    let body = body.map_err(|_| Failed::late("body_timeout"))??;
+    let body = tokio::time::timeout_at(time.until.into(), reading).await;
+    let body = body.map_err(|_| Failed::late(time.class))??;
     kept.give_back();
+    // Counted and not refused: it is paid. Whoever comes next is refused in its place.
+    call.in_flight.hold(body.len());
     if dialect == asked.dialect {
         let facts = answer::read(dialect, &body).map_err(Failed::answered)?;
-        note(attempt, asked, &facts);
+        note(attempt, asked, facts);
         return Ok(body);
     }
     let context = context(call);
     let answer = answer::translate(dialect, asked.dialect, &body, &context).map_err(Failed::answered)?;
-    note(attempt, asked, &answer.facts);
+    note(attempt, asked, answer.facts);
     Ok(answer.body.into())
 }
 
@@ -44,9 +49,21 @@ pub(super) fn context(call: &Call) -> ClientContext {
     }
 }
 
-fn note(attempt: &mut Try, asked: &Asked<'_>, facts: &AnswerFacts) {
-    attempt.record.finish = facts.finish.as_ref().map(|finish| finish.as_openai().to_owned());
+fn note(attempt: &mut Try, asked: &Asked<'_>, facts: AnswerFacts) {
+    attempt.record.finish = facts.finish.as_ref().map(word);
+    attempt.record.served = facts.served_model.and_then(name);
+    attempt.record.answer = facts.id.and_then(name);
     spent(attempt, &facts.usage, u64::from(asked.shape.images));
+}
+
+/// Why an answer ended, as records have it. An upstream can write what it likes there, and records are kept.
+pub(super) fn word(finish: &Finish) -> String {
+    finish.as_openai().chars().take(LONGEST_WORD).collect()
+}
+
+/// A name of the upstream's; nothing where it is too long to be one.
+pub(super) fn name(text: String) -> Option<String> {
+    (text.len() <= LONGEST_NAME).then_some(text)
 }
 
 /// What it used and cost.

@@ -114,6 +114,7 @@ impl Feed {
                 self.before = self.app.serving.swap(None);
             }
         }
+        self.app.changed.notify_one();
         self.app.metrics.snapshot(version);
         Ok(())
     }

@@ -94,6 +94,7 @@ impl Keeper {
 
     async fn run(mut self, mut stopped: watch::Receiver<bool>) {
         self.find();
+        let app = Arc::clone(&self.app);
         while !*stopped.borrow() {
             self.turn().await;
             let now = Instant::now();
@@ -108,6 +109,7 @@ impl Keeper {
             tokio::select! {
                 () = tokio::time::sleep_until(until.max(now + SHORTEST).into()) => {}
                 () = wanted => tokio::time::sleep(SHORTEST).await,
+                () = app.changed.notified() => {}
                 _ = stopped.changed() => {}
             }
         }

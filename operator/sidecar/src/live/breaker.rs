@@ -115,6 +115,14 @@ impl Breaker {
 }
 
 impl Permit {
+    /// Its answer has begun: a probe has found out what it was sent for. How the answer ends still counts.
+    pub fn began(&mut self) {
+        if std::mem::take(&mut self.probe) {
+            self.breaker.close();
+            self.breaker.probing.store(false, Relaxed);
+        }
+    }
+
     /// It answered.
     pub fn succeeded(self, now_ms: u64) {
         if self.probe {
@@ -138,9 +146,13 @@ impl Permit {
         self.breaker.limited_until_ms.store(until(retry_after, now_ms), Relaxed);
     }
 
-    /// It said that it is full.
+    /// It said that it is full: it is not called until it has had time to serve some. Who does not say when to come back
+    /// may as well be down, so that counts as a failure, too.
     pub fn full(self, retry_after: Option<Duration>, now_ms: u64) {
         self.breaker.full_until_ms.store(until(retry_after, now_ms), Relaxed);
+        if retry_after.is_none() {
+            self.failed(now_ms);
+        }
     }
 }
 
@@ -215,6 +227,25 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_whose_answer_has_begun_closes_the_circuit_before_its_end() {
+        let breaker = opened();
+        let mut probe = breaker.begin(2_000).unwrap();
+        probe.began();
+        assert!(breaker.begin(2_000).is_some_and(|permit| !permit.probe));
+        probe.failed(9_000);
+        assert_eq!(breaker.unavailable(9_000), None, "one failure does not open it");
+    }
+
+    #[test]
+    fn who_is_full_again_and_again_and_never_says_until_when_is_ejected() {
+        let breaker = Arc::new(Breaker::default());
+        for second in 1..=u64::from(CONSECUTIVE) {
+            breaker.begin(second * 1_000).unwrap().full(None, second * 1_000);
+        }
+        assert_eq!(breaker.unavailable(5_500), Some(Unavailable::CircuitOpen));
+    }
+
+    #[test]
     fn a_limit_holds_for_as_long_as_was_asked() {
         let breaker = Arc::new(Breaker::default());
         breaker.begin(0).unwrap().limited(Some(Duration::from_secs(7)), 0);
@@ -222,5 +253,6 @@ mod tests {
         assert_eq!(breaker.unavailable(7_000), None);
         breaker.begin(7_000).unwrap().full(None, 7_000);
         assert_eq!(breaker.unavailable(7_999), Some(Unavailable::AtCapacity));
+        assert_eq!(breaker.unavailable(8_000), None);
     }
 }

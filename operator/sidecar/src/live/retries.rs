@@ -27,13 +27,19 @@ impl Retries {
     /// Whether one more retry is allowed; if so, it is counted.
     #[must_use]
     pub fn allow(&self, now_ms: u64) -> bool {
+        let any = self.any_left(now_ms);
+        if any {
+            self.retries.fetch_add(1, Relaxed);
+        }
+        any
+    }
+
+    /// Whether one more retry would be allowed.
+    #[must_use]
+    pub fn any_left(&self, now_ms: u64) -> bool {
         self.turn(now_ms);
         let allowed = FLOOR.max(both(self.requests.load(Relaxed)).saturating_mul(PERCENT) / 100);
-        if both(self.retries.load(Relaxed)) >= allowed {
-            return false;
-        }
-        self.retries.fetch_add(1, Relaxed);
-        true
+        both(self.retries.load(Relaxed)) < allowed
     }
 
     fn turn(&self, now_ms: u64) {

@@ -34,7 +34,7 @@ pub(super) async fn answer(
     };
     let (head, body) = request.into_parts();
     let mut call = Call::new(Arc::clone(app), in_flight, Span::of_request(&head.headers), endpoint);
-    let body = match worker.body(&head.headers, body).await {
+    let body = match worker.body(&head.headers, body, &mut call.in_flight).await {
         Ok(body) => body,
         Err(problem) => return fail(call, problem, dialect),
     };
@@ -95,12 +95,22 @@ fn look<'a>(
     body: &'a Bytes,
 ) -> Result<Seen<'a>, Problem> {
     if let Some(interaction) = intake::interaction(headers)? {
-        call.record.interaction = interaction;
+        call.of_turn(interaction);
     }
     let shape = shape::scan(dialect, body).map_err(|error| Problem::malformed(error.to_string()))?;
     call.record.stream = shape.stream;
+    call.record.json = shape.json;
+    call.record.temperature = temperature(shape.temperature);
+    if dialect != Dialect::OpenAiEmbeddings && shape.messages_range.is_none() {
+        return Err(Problem::malformed("failed to read the request: `messages` is missing".to_owned()));
+    }
     let request = intake::request(dialect, &shape, headers, body)?;
     Ok((serving(app)?, shape, request))
+}
+
+/// As a number; what is none is for the upstream to refuse.
+fn temperature(text: Option<&str>) -> Option<f64> {
+    text?.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// What serves now.
@@ -112,7 +122,7 @@ fn fail(mut call: Call, problem: Problem, dialect: Dialect) -> Response<Body> {
     call.failed(&problem);
     call.first_byte();
     let attempts = call.record.attempts.len();
-    let policy = HeaderValue::try_from(&*call.record.policy).ok().filter(|policy| !policy.is_empty());
+    let policy = call.policy();
     tracing::debug!(
         decision = %call.id(), code = problem.code, status = problem.status, ms = millis(call.elapsed()), "no answer"
     );
@@ -134,8 +144,9 @@ pub(super) async fn count_tokens(
     worker: &Worker,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Problem> {
+    let mut place = worker.enter()?;
     let (head, body) = request.into_parts();
-    let body = worker.body(&head.headers, body).await?;
+    let body = worker.body(&head.headers, body, &mut place).await?;
     let shape = shape::scan(Dialect::AnthropicMessages, &body)
         .map_err(|error| Problem::malformed(error.to_string()))?;
     Ok(json(StatusCode::OK, &Counted { input_tokens: shape.input_tokens }))

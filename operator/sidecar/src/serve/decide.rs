@@ -60,9 +60,9 @@ struct Refused {
 /// `POST /vox/v1/decide`, with the body and headers of a chat completion.
 pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
     let app = &worker.app;
-    let in_flight = app.enter().ok_or_else(|| Problem::overloaded(app.settings.max_in_flight))?;
+    let mut in_flight = worker.enter()?;
     let (head, body) = request.into_parts();
-    let body = worker.body(&head.headers, body).await?;
+    let body = worker.body(&head.headers, body, &mut in_flight).await?;
     let mut call = Call::new(Arc::clone(app), in_flight, Span::of_request(&head.headers), "decide");
     call.ended(Outcome::Dry, 200);
     let shape =

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{Body, json};
 use crate::app::App;
+use crate::line::Line;
 use crate::problem::Problem;
-use crate::record::Record;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -17,7 +17,7 @@ struct Answer<'a> {
     decided_unix_ms: u64,
     /// Absent while the request is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
-    record: Option<&'a Record>,
+    record: Option<Line<'a>>,
     /// Absent when the snapshot is no longer held.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Box<RawValue>>,
@@ -34,7 +34,7 @@ pub(super) fn answer(app: &App, id: &str) -> Result<Response<Body>, Problem> {
     let answer = Answer {
         decision: id,
         decided_unix_ms: remembered.at_ms,
-        record: remembered.record.get(),
+        record: remembered.record.get().map(|record| Line { record, request: Some(&remembered.request) }),
         explanation,
     };
     Ok(json(StatusCode::OK, &answer))

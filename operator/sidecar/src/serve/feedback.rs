@@ -51,8 +51,9 @@ struct Accepted {
 
 /// `POST /vox/v1/feedback`.
 pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
+    let mut place = worker.enter()?;
     let (head, body) = request.into_parts();
-    let body = worker.body(&head.headers, body).await?;
+    let body = worker.body(&head.headers, body, &mut place).await?;
     let feedback: Feedback = serde_json::from_slice(&body)
         .map_err(|error| Problem::malformed(format!("failed to read the feedback: {error}")))?;
     check(&feedback).map_err(|why| Problem::malformed(format!("failed to read the feedback: {why}")))?;

@@ -10,6 +10,15 @@ use vox_routing::{Choice, Cost, Needs, Request};
 
 use crate::problem::Problem;
 
+/// Bytes of a name that a client may write. Ids of models have about 100 at most.
+const LONGEST_NAME: usize = 512;
+
+/// As much of a name as an error message has room for.
+pub(super) fn beginning(name: &str) -> String {
+    let short: String = name.chars().take(100).collect();
+    if short.len() < name.len() { format!("{short}\u{2026}") } else { short }
+}
+
 /// What the router decides about.
 ///
 /// # Errors
@@ -23,6 +32,8 @@ pub(super) fn request(
     let hints = Hints { shape, headers };
     let choice = match shape.model.as_deref() {
         None | Some(vox_routing::AUTO) => Choice::Auto,
+        // The name is kept with the decision, and none that can be served is as long.
+        Some(name) if name.len() > LONGEST_NAME => return Err(Problem::unknown_model(beginning(name))),
         Some(name) => Choice::Named(name.to_owned()),
     };
     let category = hints.parsed("x-vox-category", one_of)?;
@@ -34,7 +45,7 @@ pub(super) fn request(
         complexity: complexity.or(classified.map(|told| told.complexity)),
         tool_hints: hints.parsed("x-vox-tool-hints", || "a whole number below 256".to_owned())?.unwrap_or(0),
         research_hint: hints.parsed("x-vox-research", || "true or false".to_owned())?.unwrap_or(false),
-        family_hint: hints.text("x-vox-family")?.map(str::to_owned),
+        family_hint: hints.family()?,
         needs: Needs {
             tools: shape.tools > 0,
             vision: shape.images > 0,
@@ -44,6 +55,7 @@ pub(super) fn request(
         },
         input_tokens: shape.input_tokens,
         max_output_tokens: shape.output_limit,
+        answers: shape.answers,
         images: u64::from(shape.images),
         max_cost: hints.parsed::<Cost>("x-vox-max-usd", || "a decimal such as 0.10".to_owned())?,
         force_cost: false,
@@ -78,6 +90,14 @@ impl<'a> Hints<'a> {
         };
         let text = value.to_str().map_err(|_| wrong(header, "plain text"))?;
         Ok(Some(text.trim()))
+    }
+
+    fn family(&self) -> Result<Option<String>, Problem> {
+        let Some(family) = self.text("x-vox-family")? else { return Ok(None) };
+        if family.len() > LONGEST_NAME {
+            return Err(wrong("x-vox-family", &format!("a name of at most {LONGEST_NAME} bytes")));
+        }
+        Ok(Some(family.to_owned()))
     }
 
     fn parsed<T: std::str::FromStr>(

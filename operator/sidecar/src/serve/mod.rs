@@ -1,5 +1,6 @@
 //! What the data port answers.
 
+mod body;
 mod chat;
 mod decide;
 mod explain;
@@ -13,24 +14,20 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
 use serde::Serialize;
 use vox_dialects::Dialect;
 
+use body::NoBody;
 pub(crate) use health::house;
 
-use crate::app::App;
+use crate::app::{App, InFlight};
 use crate::attempt::Relay;
 use crate::problem::Problem;
 use crate::upstream::Pool;
-
-/// Between two pieces of a request's body.
-const BODY_IDLE: Duration = Duration::from_secs(30);
 
 /// What one worker serves with.
 pub struct Worker {
@@ -99,7 +96,9 @@ impl hyper::body::Body for Body {
 impl Worker {
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let path = request.uri().path().to_owned();
+        let path = request.uri().path();
+        // A base URL that ends in a slash must not make another path.
+        let path = if path.len() > 1 { path.trim_end_matches('/') } else { path }.to_owned();
         let method = request.method().clone();
         let post = |dialect| {
             if method == Method::POST { Ok(dialect) } else { Err((dialect, Problem::method("POST"))) }
@@ -174,40 +173,29 @@ impl Worker {
         house(&self.app, path).map(Ok)
     }
 
-    /// A request's body, as far as it may be long.
-    async fn body(&self, head: &HeaderMap, body: Incoming) -> Result<Bytes, Problem> {
-        let limit = self.app.settings.max_body;
-        let length = head.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        read(body, limit, length.unwrap_or(0)).await
+    /// A place for one more request.
+    fn enter(&self) -> Result<InFlight, Problem> {
+        self.app.enter().ok_or_else(|| Problem::overloaded(self.app.settings.max_in_flight))
     }
-}
 
-async fn read(mut body: Incoming, limit: usize, announced: usize) -> Result<Bytes, Problem> {
-    let mut all = BytesMut::new();
-    let mut length = 0_usize;
-    loop {
-        let frame = tokio::time::timeout(BODY_IDLE, body.frame()).await;
-        let broken = || Problem::malformed("the request's body did not come to its end".to_owned());
-        let Some(frame) = frame.map_err(|_| broken())? else { break };
-        let Ok(data) = frame.map_err(|_| broken())?.into_data() else { continue };
-        length = length.saturating_add(data.len());
-        if length == announced && length == data.len() && length <= limit {
-            // All of it came at once: nothing has to be put together.
-            return Ok(data);
+    /// A request's body, as far as it may be long, in the time that it may take.
+    async fn body(&self, head: &HeaderMap, body: Incoming, place: &mut InFlight) -> Result<Bytes, Problem> {
+        if let Some(encoding) = head.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+            return Err(Problem::encoding(&String::from_utf8_lossy(encoding.as_bytes())));
         }
-        if length <= limit {
-            if all.is_empty() {
-                all.reserve(announced.min(limit));
+        let settings = &self.app.settings;
+        let length = head.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let reading = body::read(body, settings.max_body, length.unwrap_or(0), place);
+        let late = |_| Problem::body_late(settings.timeouts.body);
+        match tokio::time::timeout(settings.timeouts.body, reading).await.map_err(late)? {
+            Err(NoBody::TooMuch) => Err(Problem::overloaded_bytes(settings.max_in_flight_bytes)),
+            Err(NoBody::TooLong) => Err(Problem::too_large(settings.max_body)),
+            Err(NoBody::Broken) => {
+                Err(Problem::malformed("the request's body did not come to its end".to_owned()))
             }
-            all.extend_from_slice(&data);
-        } else if length > limit.saturating_mul(4) {
-            // A client that is still sending does not read: up to here it is listened to, so that it sees the answer.
-            break;
-        } else {
-            all.clear();
+            Ok(body) => Ok(body),
         }
     }
-    if length > limit { Err(Problem::too_large(limit)) } else { Ok(all.freeze()) }
 }
 
 fn not_allowed(problem: Problem, dialect: Dialect, allowed: &'static str) -> Response<Body> {

@@ -50,7 +50,7 @@ pub(super) fn one(app: &App, id: &str, _: &HeaderMap) -> Result<Response<Body>, 
     let found = served.router.models().into_iter().find(|name| name.name == id);
     found
         .map(|name| json(StatusCode::OK, &model(&name)))
-        .ok_or_else(|| Problem::unknown_model(id.chars().take(200).collect()))
+        .ok_or_else(|| Problem::unknown_model(super::intake::beginning(id)))
 }
 
 fn model(name: &ServedName) -> Model<'_> {

@@ -27,8 +27,10 @@ pub struct Served {
     pub policy: String,
     /// `name/generation`, as answers carry it.
     pub label: HeaderValue,
-    /// The same for records.
+    /// `namespace/name`, as records have it.
     pub name: Name,
+    /// The policy's generation.
+    pub generation: i64,
     /// The snapshot's version.
     pub version: u64,
     /// What a decision can pick, in the order of the policy's deployments.
@@ -148,7 +150,7 @@ impl Served {
             let mut policies = policies.into_iter();
             policies.find(|policy| policy.policy.name == name).ok_or_else(|| NoPolicy::Unknown {
                 name: name.to_owned(),
-                namespace,
+                namespace: namespace.clone(),
                 has: names,
             })?
         } else {
@@ -158,12 +160,12 @@ impl Served {
                 (count, _) => return Err(NoPolicy::Ambiguous { namespace, count, has: names }),
             }
         };
-        let served = Self::new(policy, version, lasting);
+        let served = Self::new(policy, &namespace, version, lasting);
         lasting.forget_the_gone();
         Ok(served)
     }
 
-    fn new(policy: PolicySnapshot, version: u64, lasting: &Lasting) -> Self {
+    fn new(policy: PolicySnapshot, namespace: &str, version: u64, lasting: &Lasting) -> Self {
         let places: HashMap<&str, Arc<Place>> = policy
             .upstreams
             .iter()
@@ -187,7 +189,8 @@ impl Served {
             targets: targets.collect(),
             policy: policy.policy.name.clone(),
             label: header(&label),
-            name: Name::from(label.as_str()),
+            name: Name::from(format!("{namespace}/{}", policy.policy.name).as_str()),
+            generation: policy.policy.generation,
             version,
             budget: lasting.budget(&policy.policy.name, policy.policy.budget.per_day),
             per_day: policy.policy.budget.per_day,

@@ -11,14 +11,14 @@ use vox_routing::Upstream;
 use vox_routing::request::Unavailable;
 
 use crate::keys::{Key, Keys};
-use crate::record::Name;
+use crate::record::{Name, Peer};
 use crate::upstream::Origin;
 
 /// One upstream.
 #[derive(Debug)]
 pub struct Place {
-    /// Its name inside the policy.
-    pub name: Name,
+    /// Whom records name.
+    pub peer: Arc<Peer>,
     /// Its base URL, as the snapshot has it.
     pub url: String,
     /// Where it listens; nothing when its URL is none, and then each attempt fails.
@@ -43,7 +43,13 @@ impl Place {
         let (origin, path) = Origin::of_url(&upstream.base_url).unzip();
         let headers = upstream.headers.iter();
         Self {
-            name: Name::from(upstream.name.as_str()),
+            peer: Arc::new(Peer {
+                upstream: Name::from(upstream.name.as_str()),
+                provider: upstream.provider.semconv_name().to_owned(),
+                address: origin.as_ref().map(|origin| origin.host.clone()).unwrap_or_default(),
+                port: origin.as_ref().map_or(0, |origin| origin.port),
+                route: upstream.route.as_str(),
+            }),
             url: upstream.base_url.clone(),
             origin: origin.map(Arc::new),
             path: path.unwrap_or_default(),
@@ -62,7 +68,11 @@ impl Place {
     #[must_use]
     pub fn missing(name: &str) -> Self {
         Self {
-            name: Name::from(name),
+            peer: Arc::new(Peer {
+                upstream: Name::from(name),
+                provider: "_OTHER".to_owned(),
+                ..Peer::default()
+            }),
             url: String::new(),
             origin: None,
             path: String::new(),

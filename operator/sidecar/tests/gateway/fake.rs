@@ -151,7 +151,7 @@ pub(crate) fn read(reader: &mut BufReader<TcpStream>) -> Option<Message> {
         reader.take(length).read_to_end(&mut body).ok()?;
         message.whole = u64::try_from(body.len()).unwrap() == length;
     }
-    message.body = String::from_utf8(body).unwrap();
+    message.body = String::from_utf8_lossy(&body).into_owned();
     Some(message)
 }
 

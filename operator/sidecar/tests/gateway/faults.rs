@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::fake::{GOOD, Message, Step, whole};
-use crate::house::{House, question};
+use crate::house::{House, ended, question, tried, turn};
 
 /// The first attempt meets this, every other one a good answer.
 fn first(fault: Vec<Step>) -> impl Fn(usize, &Message) -> Vec<Step> + Send + Sync + Clone {
@@ -21,14 +21,14 @@ fn falls_back(class: &str, fault: Vec<Step>) {
     let records = house.records();
     assert_eq!(records.len(), 1);
     let record = &records[0];
-    assert_eq!(record["attempts"][0]["class"], class, "{record:#}");
-    assert_eq!(record["attempts"][1]["class"], "ok");
-    assert_eq!(record["outcome"], "answered");
-    assert_eq!(record["decision"], answer.header("x-vox-decision"));
-    assert_eq!(record["attempts"][1]["deployment"], answer.header("x-vox-model"));
-    assert_eq!(record["attempts"][1]["usage"]["input"], 1000);
+    assert_eq!(ended(record, 0), class, "{record:#}");
+    assert_eq!(ended(record, 1), "ok");
+    assert_eq!(turn(record, "vox.outcome"), "answered");
+    assert_eq!(turn(record, "vox.decision.id"), answer.header("x-vox-decision"));
+    assert_eq!(tried(record, 1, "vox.deployment"), answer.header("x-vox-model"));
+    assert_eq!(tried(record, 1, "gen_ai.usage.input_tokens"), 1000);
     // 1,000 tokens at USD 2 and 100 at USD 10 a million.
-    assert_eq!(record["costUsd"], "0.003");
+    assert_eq!(turn(record, "vox.cost_usd"), "0.003");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn nobody_listening_falls_back() {
     crate::house::put(&house.folder.join("snapshot.json"), &snapshot.write().unwrap());
     crate::house::until("the new snapshot", || house.ask().header("x-vox-attempts") == "2");
     let records = house.records();
-    assert_eq!(records.last().unwrap()["attempts"][0]["class"], "connect");
+    assert_eq!(ended(records.last().unwrap(), 0), "connect");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn the_clients_own_mistake_is_returned_at_once_in_the_upstreams_words() {
     let answer = house.ask();
     assert_eq!((answer.status(), answer.body.as_str()), (400, said));
     assert_eq!(house.calls(), 1);
-    assert_eq!(house.records()[0]["outcome"], "clientError");
+    assert_eq!(turn(&house.records()[0], "vox.outcome"), "clientError");
 }
 
 #[test]

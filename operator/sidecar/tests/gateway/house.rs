@@ -1,5 +1,6 @@
 //! A sidecar that runs, with its folders and its snapshot.
 
+use std::collections::BTreeSet;
 use std::io::{BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use serde_json::{Value, json};
+use vox_contracts::generated::telemetry::{attempt_of_turn, validate_event_strict};
 use vox_routing::snapshot::{Deployment, PolicySnapshot, Snapshot, Upstream as UpstreamSpec};
 use vox_sidecar::config::Args;
 use vox_sidecar::{Running, start_workers};
@@ -135,6 +137,25 @@ impl House {
         house
     }
 
+    /// With one upstream that is spoken to in this way.
+    pub(crate) fn speaking(
+        route: &str,
+        more: &[&str],
+        script: impl Fn(usize, &Message) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
+        let server = Upstream::start(&Arc::default(), script);
+        let mut spec = upstream("up0", &server.url(), None);
+        spec.route = serde_json::from_value(json!(route)).unwrap();
+        let folder = folder();
+        put(&folder.join("snapshot.json"), &snapshot(1, vec![spec], &json!({})).write().unwrap());
+        let file = folder.join("snapshot.json").display().to_string();
+        let arguments: Vec<&str> = ["--snapshot", &file].into_iter().chain(more.iter().copied()).collect();
+        let mut house = Self::open(folder.clone(), &arguments);
+        house.upstreams = vec![server];
+        house.until_ready();
+        house
+    }
+
     pub(crate) fn until_ready(&self) {
         until("ready", || self.get("/readyz").status() == 200);
     }
@@ -170,7 +191,7 @@ impl House {
         self.chat(&question(false))
     }
 
-    /// Stops, and gives what was written down.
+    /// Stops, and gives what was written down. Every line is as the contract says.
     pub(crate) fn records(mut self) -> Vec<Value> {
         drop(self.running.take());
         let mut files: Vec<_> = std::fs::read_dir(self.folder.join("state/spool"))
@@ -180,11 +201,59 @@ impl House {
             .collect();
         files.sort();
         let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        lines.iter().for_each(is_of_the_contract);
+        lines
     }
 
     pub(crate) fn calls(&self) -> usize {
         self.upstreams.iter().map(|upstream| upstream.requests().len()).sum()
+    }
+}
+
+/// Refuses a line of the spool that `model-telemetry.v1.yaml` does not know.
+pub(crate) fn is_of_the_contract(line: &Value) {
+    let members: BTreeSet<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
+    if line["kind"] == "feedback" {
+        return;
+    }
+    assert_eq!(
+        members,
+        BTreeSet::from(["attempts", "attributes", "event", "kind", "startedUnixMs"]),
+        "{line:#}"
+    );
+    assert_eq!((&line["kind"], line["startedUnixMs"].is_u64()), (&json!("call"), true), "{line:#}");
+    let turn = line["attributes"].as_object().unwrap();
+    let checked = |event: &Value, attributes: &serde_json::Map<String, Value>| {
+        let checked = validate_event_strict(event.as_str().unwrap(), attributes);
+        checked.unwrap_or_else(|error| panic!("{error}: {line:#}"));
+    };
+    checked(&line["event"], turn);
+    let attempts = line["attempts"].as_array().unwrap();
+    for attempt in attempts {
+        assert_eq!(attempt["event"], "vox.model.attempt");
+        checked(&attempt["event"], &attempt_of_turn(turn, attempt["attributes"].as_object().unwrap()));
+    }
+    assert_eq!(turn["vox.attempts"], attempts.len(), "{line:#}");
+}
+
+/// An attribute of a turn.
+pub(crate) fn turn(record: &Value, name: &str) -> Value {
+    record["attributes"][name].clone()
+}
+
+/// An attribute of one of its attempts.
+pub(crate) fn tried(record: &Value, number: usize, name: &str) -> Value {
+    record["attempts"][number]["attributes"][name].clone()
+}
+
+/// How an attempt ended: `ok`, `cancelled`, or the class of its failure.
+pub(crate) fn ended(record: &Value, number: usize) -> Value {
+    let outcome = tried(record, number, "vox.attempt.outcome");
+    match outcome.as_str() {
+        Some("succeeded") => json!("ok"),
+        Some("failed") => tried(record, number, "error.type"),
+        _ => outcome,
     }
 }
 

@@ -107,7 +107,9 @@ fn a_lease_is_asked_for_before_it_is_spent_and_given_back_at_the_end() {
     let last = calls.last().unwrap();
     assert!(last.settled && last.spent_pico_usd == 20 * COST, "{last:?}");
     assert!(calls.iter().all(|call| call.lease == last.lease));
-    assert!(calls.len() > 2 && calls.len() < 20, "fewer calls than requests: {}", calls.len());
+    // Whether the first call comes before the first request is a matter of time, and so is whether it suffices.
+    assert!(!calls[0].settled && calls[0].spent_pico_usd == 0, "{:?}", calls[0]);
+    assert!(calls.len() < 20, "fewer calls than requests: {}", calls.len());
     assert!(!house.folder.join("state/lease.json").exists(), "nobody goes on with what was given back");
 }
 

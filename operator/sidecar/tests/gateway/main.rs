@@ -3,11 +3,16 @@
 // Clippy knows tests by their attribute and does not know their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bounds;
+mod classes;
 mod clients;
 mod fake;
 mod faults;
+mod frames;
 mod house;
+mod inputs;
 mod leases;
 mod snapshots;
 mod streams;
+mod telemetry;
 mod tls;

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use serde_json::json;
 
 use crate::fake::{LAST, Message, Step, chunk, end, piece, stream_head, whole};
-use crate::house::{House, question, until};
+use crate::house::{House, ended, question, tried, turn, until};
 
 fn good() -> Vec<Step> {
     vec![stream_head(), piece(&chunk("he")), Step::Wait(20), piece(&chunk("llo")), piece(LAST), end()]
@@ -30,11 +30,11 @@ fn a_stream_passes_byte_for_byte() {
     assert_eq!(answer.header("x-vox-model"), "up0/model-a");
     let record = &house.records()[0];
     assert_eq!(
-        (&record["outcome"], &record["attempts"][0]["usage"]["output"]),
+        (&turn(record, "vox.outcome"), &tried(record, 0, "gen_ai.usage.output_tokens")),
         (&json!("answered"), &json!(2))
     );
-    assert_eq!(record["attempts"][0]["finish"], "stop");
-    assert!(record["attempts"][0]["firstTokenMs"].is_u64());
+    assert_eq!(turn(record, "gen_ai.response.finish_reasons"), json!(["stop"]));
+    assert!(tried(record, 0, "vox.time_to_first_token_ms").is_u64());
 }
 
 /// Whatever goes wrong before the first token is tried elsewhere, and the client sees one clean stream.
@@ -45,7 +45,7 @@ fn falls_back(class: &str, fault: Vec<Step>) {
     let answer = house.chat(&with_usage());
     assert_eq!(answer.body, format!("{}{}{LAST}", chunk("he"), chunk("llo")), "{class}");
     let records = house.records();
-    assert_eq!(records[0]["attempts"][0]["class"], class, "{:#}", records[0]);
+    assert_eq!(ended(&records[0], 0), class, "{:#}", records[0]);
     assert_eq!(records[0]["attempts"].as_array().unwrap().len(), 2);
 }
 
@@ -85,7 +85,7 @@ fn breaks(class: &str, fault: Vec<Step>) {
     assert!(answer.body.contains("\"error\"") && !answer.body.contains("[DONE]"), "{}", answer.body);
     assert_eq!(house.calls(), 1, "nothing is replayed");
     let records = house.records();
-    assert_eq!((&records[0]["outcome"], &records[0]["attempts"][0]["class"]), (&json!("cut"), &json!(class)));
+    assert_eq!((&turn(&records[0], "vox.outcome"), &ended(&records[0], 0)), (&json!("cut"), &json!(class)));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_stream_cut_after_its_first_token_says_so() {
 
 #[test]
 fn a_stream_that_ends_in_the_middle_says_so() {
-    breaks("server", vec![stream_head(), piece(&chunk("he")), end()]);
+    breaks("cut", vec![stream_head(), piece(&chunk("he")), end()]);
 }
 
 #[test]
@@ -116,8 +116,11 @@ fn a_client_that_goes_away_cancels_the_upstream() {
     until("the upstream is cancelled", || house.upstreams[0].gone.load(SeqCst) == 1);
     until("nothing is under way", || house.get("/metrics").body.contains("vox_sidecar_in_flight 0"));
     let records = house.records();
-    assert_eq!((&records[0]["outcome"], &records[0]["status"]), (&json!("cancelled"), &json!(0)));
-    assert_eq!(records[0]["attempts"][0]["class"], "cancelled");
+    assert_eq!(
+        (turn(&records[0], "vox.outcome"), turn(&records[0], "vox.client.status_code")),
+        (json!("cancelled"), json!(null))
+    );
+    assert_eq!(ended(&records[0], 0), "cancelled");
 }
 
 #[test]
@@ -152,7 +155,7 @@ fn sixty_four_streams_at_once_lose_no_frame() {
     });
     let records = house.records();
     assert_eq!(records.len(), 64);
-    assert!(records.iter().all(|record| record["outcome"] == "answered"));
+    assert!(records.iter().all(|record| turn(record, "vox.outcome") == "answered"));
 }
 
 #[test]

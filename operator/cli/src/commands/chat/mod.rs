@@ -212,7 +212,7 @@ impl Facts {
 
     /// Who answered, for how much, after how many attempts.
     fn line(&self, record: Option<&Call>) -> String {
-        let cost = record.and_then(|record| record.cost_usd);
+        let cost = record.and_then(|record| record.turn.cost_usd);
         let cost = cost.map_or_else(|| "cost unknown".to_owned(), |cost| format!("USD {cost}"));
         let attempts = self.attempts.as_deref().unwrap_or("?");
         let attempts = if attempts == "1" { "1 attempt".to_owned() } else { format!("{attempts} attempts") };

@@ -63,7 +63,7 @@ fn args(hints: HintArgs) -> ChatArgs {
 }
 
 fn remembered() -> String {
-    let record = r#"{"record":{"trace":"t","startedUnixMs":1,"durationMs":2,"outcome":"answered","status":200,"costUsd":"0.002","attempts":[]}}"#;
+    let record = r#"{"record":{"startedUnixMs":1,"attributes":{"vox.trace_id":"t","vox.latency_ms":2,"vox.outcome":"answered","vox.client.status_code":200,"vox.cost_usd":"0.002"},"attempts":[]}}"#;
     json("200 OK", record)
 }
 
@@ -168,8 +168,8 @@ fn the_line_below_an_answer_says_who_answered_and_for_how_much() {
     };
     assert_eq!(facts.line(None), format!("[hub/one, cost unknown, 2 attempts, decision {DECISION}]"));
     let record: Call = serde_json::from_value(json!({
-        "trace": "t", "startedUnixMs": 1, "durationMs": 2, "outcome": "answered", "status": 200, "costUsd": "0.002",
-        "attempts": [],
+        "startedUnixMs": 1, "attempts": [],
+        "attributes": { "vox.trace_id": "t", "vox.latency_ms": 2, "vox.outcome": "answered", "vox.cost_usd": "0.002" },
     }))
     .unwrap();
     assert!(facts.line(Some(&record)).contains("USD 0.002"));

@@ -58,27 +58,53 @@ struct Explained {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Call {
-    /// The W3C trace id.
-    pub(super) trace: String,
     pub(super) started_unix_ms: u64,
-    pub(super) duration_ms: u64,
+    #[serde(rename = "attributes")]
+    pub(super) turn: Turn,
+    pub(super) attempts: Vec<Tried>,
+}
+
+/// Of the attributes of a turn, those that people are shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Turn {
+    #[serde(rename = "vox.trace_id")]
+    pub(super) trace: String,
+    /// The caller's W3C trace, where it is not the turn's.
+    #[serde(rename = "vox.caller_trace_id", default, skip_serializing_if = "Option::is_none")]
+    pub(super) caller_trace: Option<String>,
+    #[serde(rename = "vox.latency_ms")]
+    pub(super) latency_ms: u64,
+    #[serde(rename = "vox.outcome")]
     pub(super) outcome: String,
-    pub(super) status: u16,
+    /// Absent when the client had gone before.
+    #[serde(rename = "vox.client.status_code", default, skip_serializing_if = "Option::is_none")]
+    pub(super) status: Option<u16>,
     /// Absent when it is unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "vox.cost_usd", default, skip_serializing_if = "Option::is_none")]
     pub(super) cost_usd: Option<Cost>,
-    pub(super) attempts: Vec<Attempt>,
 }
 
 /// One attempt of a call.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+pub(super) struct Tried {
+    pub(super) attributes: Attempt,
+}
+
+/// Of the attributes of an attempt, those that people are shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Attempt {
+    #[serde(rename = "vox.deployment")]
     pub(super) deployment: String,
-    pub(super) status: u16,
-    pub(super) class: String,
-    pub(super) duration_ms: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "vox.attempt.outcome")]
+    pub(super) outcome: String,
+    /// The class of a failure.
+    #[serde(rename = "error.type", default, skip_serializing_if = "Option::is_none")]
+    pub(super) class: Option<String>,
+    #[serde(rename = "vox.http.status_code", default, skip_serializing_if = "Option::is_none")]
+    pub(super) status: Option<u16>,
+    #[serde(rename = "vox.latency_ms")]
+    pub(super) latency_ms: u64,
+    #[serde(rename = "vox.cost_usd", default, skip_serializing_if = "Option::is_none")]
     pub(super) cost_usd: Option<Cost>,
 }
 

@@ -59,16 +59,21 @@ fn line(text: &mut String, name: &str, value: &str) {
 }
 
 fn call(text: &mut String, call: &Call) {
-    line(text, "trace", &call.trace);
-    let cost = call.cost_usd.map_or_else(|| "cost unknown".to_owned(), |cost| format!("USD {cost}"));
+    let turn = &call.turn;
+    let caller = turn.caller_trace.as_ref().map(|trace| format!(", in the caller's {trace}"));
+    line(text, "trace", &format!("{}{}", turn.trace, caller.unwrap_or_default()));
+    let status = |status: Option<u16>| status.map(|status| format!(", status {status}")).unwrap_or_default();
+    let cost = turn.cost_usd.map_or_else(|| "cost unknown".to_owned(), |cost| format!("USD {cost}"));
     line(
         text,
         "outcome",
-        &format!("{}, status {}, {} ms, {cost}", call.outcome, call.status, call.duration_ms),
+        &format!("{}{}, {} ms, {cost}", turn.outcome, status(turn.status), turn.latency_ms),
     );
-    for (number, attempt) in (1..).zip(&call.attempts) {
-        let status = if attempt.status == 0 { String::new() } else { format!(", status {}", attempt.status) };
-        let told = format!("{}: {}{status}, {} ms", attempt.deployment, attempt.class, attempt.duration_ms);
+    for (number, tried) in (1..).zip(&call.attempts) {
+        let attempt = &tried.attributes;
+        let how = attempt.class.as_deref().unwrap_or(&attempt.outcome);
+        let told =
+            format!("{}: {how}{}, {} ms", attempt.deployment, status(attempt.status), attempt.latency_ms);
         line(text, &format!("attempt {number}"), &told);
     }
 }

@@ -154,21 +154,31 @@ fn a_call_that_was_made_is_told_with_its_trace_and_attempts() {
         "decision": "01980000-0000-7000-8000-000000000000",
         "decidedUnixMs": 1,
         "record": {
-            "kind": "call", "trace": "4bf92f3577b34da6a3ce929d0e0e4736", "startedUnixMs": 1, "durationMs": 812,
-            "outcome": "answered", "status": 200, "costUsd": "0.0012",
+            "kind": "call", "event": "vox.model.response", "startedUnixMs": 1,
+            "attributes": {
+                "vox.trace_id": "019ac0de-0000-7000-8000-000000000000", "vox.latency_ms": 812,
+                "vox.caller_trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "vox.outcome": "answered",
+                "vox.client.status_code": 200, "vox.cost_usd": "0.0012",
+            },
             "attempts": [
-                { "deployment": "hub/one", "status": 503, "class": "overloaded", "durationMs": 12 },
-                { "deployment": "hub/two", "status": 200, "class": "ok", "durationMs": 790, "costUsd": "0.0012" },
+                { "event": "vox.model.attempt", "attributes": {
+                    "vox.deployment": "hub/one", "vox.http.status_code": 503, "vox.attempt.outcome": "failed",
+                    "error.type": "overloaded", "vox.latency_ms": 12,
+                } },
+                { "event": "vox.model.attempt", "attributes": {
+                    "vox.deployment": "hub/two", "vox.http.status_code": 200, "vox.attempt.outcome": "succeeded",
+                    "vox.latency_ms": 790, "vox.cost_usd": "0.0012",
+                } },
             ],
         },
     }))
     .unwrap();
     insta::assert_snapshot!(show::text(&explained, false, false), @r"
     decision     01980000-0000-7000-8000-000000000000
-    trace        4bf92f3577b34da6a3ce929d0e0e4736
+    trace        019ac0de-0000-7000-8000-000000000000, in the caller's 4bf92f3577b34da6a3ce929d0e0e4736
     outcome      answered, status 200, 812 ms, USD 0.0012
     attempt 1    hub/one: overloaded, status 503, 12 ms
-    attempt 2    hub/two: ok, status 200, 790 ms
+    attempt 2    hub/two: succeeded, status 200, 790 ms
 
     The gateway holds the snapshot of that time no longer, so that the reasons are gone.
     ");
