@@ -64,7 +64,12 @@ impl Cluster {
     }
 
     /// A token for the operator that is bound to this pod, as the kubelet gets one for a sidecar.
-    pub(super) async fn token_of(&mut self, namespace: &str, account: &str, pod: &Value) -> anyhow::Result<String> {
+    pub(super) async fn token_of(
+        &mut self,
+        namespace: &str,
+        account: &str,
+        pod: &Value,
+    ) -> anyhow::Result<String> {
         let request = json!({
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",

@@ -27,9 +27,7 @@ impl Server {
     pub(super) fn new(address: &str, authorities: &[u8]) -> anyhow::Result<Self> {
         let (host, port) = address.rsplit_once(':').context("the address has no port")?;
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(
-            CertificateDer::pem_slice_iter(authorities).filter_map(Result::ok),
-        );
+        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(authorities).filter_map(Result::ok));
         if roots.is_empty() {
             bail!("failed to read an authority's certificate for {host}");
         }

@@ -58,10 +58,7 @@ pub(super) fn check(line: &[u8], policy: &str) -> anyhow::Result<Option<Holds>> 
     }
     let entries: Vec<Entry> = serde_json::from_str(policies.get())?;
     let found = entries.into_iter().find(|entry| entry.policy.name == policy);
-    Ok(found.map(|entry| Holds {
-        generation: entry.policy.generation,
-        models: entry.deployments.len(),
-    }))
+    Ok(found.map(|entry| Holds { generation: entry.policy.generation, models: entry.deployments.len() }))
 }
 
 #[cfg(test)]

@@ -26,7 +26,13 @@ impl Spread {
 
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "first {:>6.1}  median {:>6.1}  last {:>6.1} ms", ms(self.first), ms(self.median), ms(self.last))
+        write!(
+            f,
+            "first {:>6.1}  median {:>6.1}  last {:>6.1} ms",
+            ms(self.first),
+            ms(self.median),
+            ms(self.last)
+        )
     }
 }
 

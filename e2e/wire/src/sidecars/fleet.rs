@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout_at};
 
@@ -26,8 +25,8 @@ pub(super) struct Fleet {
     pub(super) ends: BTreeMap<String, usize>,
     /// What must not be.
     pub(super) wrong: Vec<String>,
-    /// Bytes of the newest document.
-    pub(super) bytes: usize,
+    /// Bytes of the newest document, and in how many it was sent.
+    pub(super) bytes: (usize, usize),
 }
 
 impl Fleet {
@@ -46,12 +45,16 @@ impl Fleet {
             open: 0,
             ends: BTreeMap::new(),
             wrong: Vec::new(),
-            bytes: 0,
+            bytes: (0, 0),
         }
     }
 
     /// Waits until all are there and have a version with this generation of the policy or a newer one; when each got it.
-    pub(super) async fn all_have(&mut self, generation: i64, limit: Duration) -> anyhow::Result<Vec<Instant>> {
+    pub(super) async fn all_have(
+        &mut self,
+        generation: i64,
+        limit: Duration,
+    ) -> anyhow::Result<Vec<Instant>> {
         let until = Instant::now() + limit;
         let mut since: Vec<Option<Instant>> = vec![None; self.newest.len()];
         loop {
@@ -98,10 +101,11 @@ impl Fleet {
                 self.open -= usize::from(was_open);
                 *self.ends.entry(why).or_default() += 1;
             }
-            Event::Snapshot { sidecar, version, at, document } => {
-                if let Some(document) = document {
-                    self.read(version, &document)?;
-                }
+            Event::Document { version, line, sent } => {
+                self.bytes = (line.len(), sent);
+                self.holds.insert(version, check(&line, &self.policy)?);
+            }
+            Event::Snapshot { sidecar, version, at } => {
                 if let Some(newest) = self.newest.get_mut(sidecar) {
                     *newest = (version, Some(at));
                 }
@@ -111,12 +115,6 @@ impl Fleet {
         if self.wrong.len() > 100 {
             bail!("too much is wrong: {}", self.wrong.join("; "));
         }
-        Ok(())
-    }
-
-    fn read(&mut self, version: u64, document: &Bytes) -> anyhow::Result<()> {
-        self.bytes = document.len();
-        self.holds.insert(version, check(document, &self.policy)?);
         Ok(())
     }
 }

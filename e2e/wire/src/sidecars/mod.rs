@@ -70,7 +70,11 @@ impl Sidecars {
         let authority = prepare::authority(&mut cluster, &self.namespace).await?;
         let begun = Instant::now();
         let tokens = prepare::tokens(&cluster, &self.namespace, self.count).await?;
-        print(&format!("{} pods that are never scheduled, each with a token: {:.1} s", self.count, begun.elapsed().as_secs_f64()));
+        print(&format!(
+            "{} pods that are never scheduled, each with a token: {:.1} s",
+            self.count,
+            begun.elapsed().as_secs_f64()
+        ));
 
         let (events, told) = unbounded_channel();
         let address = format!("vox-operator.{}.svc:8443", self.operator_namespace);
@@ -79,12 +83,15 @@ impl Sidecars {
             namespace: self.namespace.clone(),
             policy: self.policy.clone(),
             events,
-            seen: Default::default(),
+            known: Default::default(),
         };
         let begun = Instant::now();
         let mut fleet = Fleet::start(Arc::new(shared), told, tokens);
         let since = fleet.all_have(generation, PATIENCE).await?;
-        print(&format!("all connected, with tokens that the operator had not seen: {}", spread(begun, &since)));
+        print(&format!(
+            "all connected, with tokens that the operator had not seen: {}",
+            spread(begun, &since)
+        ));
         print(&format!("on the way: {:?}", std::mem::take(&mut fleet.ends)));
 
         for catalogs in &self.catalogs {
@@ -96,7 +103,9 @@ impl Sidecars {
         if !fleet.wrong.is_empty() {
             bail!("{}", fleet.wrong.join("; "));
         }
-        print("every version was newer than the one before, every digest matched, and all got the same bytes");
+        print(
+            "every version was newer than the one before, every digest matched, and all got the same bytes",
+        );
         Ok(())
     }
 
@@ -110,7 +119,11 @@ impl Sidecars {
         let generation = self.apply(cluster, catalogs, 0).await?;
         fleet.all_have(generation, PATIENCE).await?;
         let models = fleet.holds().map_or(0, |holds| holds.models);
-        print(&format!("== {catalogs}: {models} models, a snapshot of {} bytes, {} sidecars", fleet.bytes, self.count));
+        let (bytes, sent) = fleet.bytes;
+        print(&format!(
+            "== {catalogs}: {models} models, a snapshot of {bytes} bytes that is sent in {sent}, {} sidecars",
+            self.count
+        ));
         let (used, stages) = self.look(cluster).await?;
         let mut spreads = Vec::new();
         for change in 1..=self.changes {
@@ -126,7 +139,9 @@ impl Sidecars {
             let mut all: Vec<Duration> = spreads.iter().map(of).collect();
             all.sort_unstable();
             let (p50, p99) = (ms(percentile(&all, 0.5)), ms(percentile(&all, 0.99)));
-            print(&format!("from the API server's answer to the {name} sidecar: p50 {p50:.1} ms, p99 {p99:.1} ms"));
+            print(&format!(
+                "from the API server's answer to the {name} sidecar: p50 {p50:.1} ms, p99 {p99:.1} ms"
+            ));
         }
         for line in usage::compare(&used, &used_after, self.changes) {
             print(&line);
@@ -140,9 +155,15 @@ impl Sidecars {
         Ok((usage::usage(cluster, &self.operator_namespace).await?, stages))
     }
 
-    async fn kill(&self, cluster: &mut Cluster, fleet: &mut Fleet, print: impl Fn(&str)) -> anyhow::Result<()> {
+    async fn kill(
+        &self,
+        cluster: &mut Cluster,
+        fleet: &mut Fleet,
+        print: impl Fn(&str),
+    ) -> anyhow::Result<()> {
         let pods = format!("/api/v1/namespaces/{}/pods", self.operator_namespace);
-        let found = cluster.get(&format!("{pods}?labelSelector=app.kubernetes.io/component=operator")).await?;
+        let found =
+            cluster.get(&format!("{pods}?labelSelector=app.kubernetes.io/component=operator")).await?;
         let begun = Instant::now();
         for pod in found["items"].as_array().into_iter().flatten() {
             let name = pod["metadata"]["name"].as_str().unwrap_or_default();
@@ -172,7 +193,8 @@ impl Sidecars {
                 "routes": [{ "category": "chat", "maxLatencyMs": 8000 + change }],
             },
         });
-        let path = format!("/apis/vox.dev/v1alpha1/namespaces/{}/routingpolicies/{}", self.namespace, self.policy);
+        let path =
+            format!("/apis/vox.dev/v1alpha1/namespaces/{}/routingpolicies/{}", self.namespace, self.policy);
         let applied = cluster.apply(&path, &policy).await?;
         applied["metadata"]["generation"].as_i64().context("the policy has no generation")
     }

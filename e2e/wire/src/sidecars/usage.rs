@@ -40,7 +40,8 @@ async fn look(cluster: &mut Cluster, namespace: &str) -> anyhow::Result<(Usage, 
     let mut summaries: BTreeMap<String, Value> = BTreeMap::new();
     let (mut usage, mut oldest) = (Usage::new(), None::<jiff::Timestamp>);
     for pod in list(&pods["items"]) {
-        let (Some(name), Some(node)) = (pod["metadata"]["name"].as_str(), pod["spec"]["nodeName"].as_str()) else {
+        let (Some(name), Some(node)) = (pod["metadata"]["name"].as_str(), pod["spec"]["nodeName"].as_str())
+        else {
             continue;
         };
         if !summaries.contains_key(node) {
@@ -49,9 +50,8 @@ async fn look(cluster: &mut Cluster, namespace: &str) -> anyhow::Result<(Usage, 
         }
         let component = pod["metadata"]["labels"]["app.kubernetes.io/component"].as_str().unwrap_or(name);
         let stats = summaries.get(node).context("no summary")?;
-        let of_pod = |stats: &&Value| {
-            stats["podRef"]["name"] == name && stats["podRef"]["namespace"] == namespace
-        };
+        let of_pod =
+            |stats: &&Value| stats["podRef"]["name"] == name && stats["podRef"]["namespace"] == namespace;
         for container in list(&stats["pods"]).iter().filter(of_pod).flat_map(|pod| list(&pod["containers"])) {
             let used = usage.entry(component.to_owned()).or_default();
             used.cpu_ns += container["cpu"]["usageCoreNanoSeconds"].as_u64().unwrap_or_default();
