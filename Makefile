@@ -39,6 +39,7 @@ test: ## Everything that must hold: lint, all tests, and those of a cluster, whi
 
 bench: ## Measure discovery runs and the operator on the cluster of the demo
 	env=$$($(HARNESS) env) && eval "$$env" && e2e/bench
+	env=$$($(HARNESS) env) && eval "$$env" && e2e/bench-sidecars
 
 up: ## Bring up a kind cluster, and an engine where none answers; keeps what is healthy
 	$(HARNESS) up

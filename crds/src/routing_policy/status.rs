@@ -85,7 +85,7 @@ pub struct SnapshotStatus {
     pub published_time: Time,
 }
 
-/// The sidecars that follow a policy; counted every half minute.
+/// The sidecars that follow a policy; counted every ten seconds.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SidecarsStatus {

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::client;
 use crate::settings::Settings;
+use crate::sidecars::Sidecars;
 use crate::state::Wire;
 
 /// Speaks the model providers' wire formats, with faults on demand.
@@ -52,6 +53,8 @@ enum Command {
         #[arg(long, default_value = "127.0.0.1:8080")]
         server: String,
     },
+    /// Stands in for many sidecars in a pod of the cluster, and measures how snapshots reach them.
+    Sidecars(Sidecars),
 }
 
 impl Args {
@@ -73,6 +76,7 @@ impl Args {
                 print(&client::send(&server, method, "/_wire/requests", None).await?);
                 Ok(())
             }
+            Some(Command::Sidecars(sidecars)) => sidecars.run(print).await,
         }
     }
 }

@@ -41,6 +41,7 @@ pub mod inference;
 pub mod providers;
 pub mod reply;
 pub mod settings;
+pub mod sidecars;
 pub mod state;
 
 use std::net::SocketAddr;

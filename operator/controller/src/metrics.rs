@@ -1,6 +1,7 @@
 //! What the operator measures, for Prometheus. Labels are bounded: kinds, closed vocabularies, and the sources themselves.
 
 use std::sync::atomic::AtomicI64;
+use std::time::Instant;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
@@ -28,6 +29,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     reconciles: Family<Labels<2>, Counter>,
     reconcile_seconds: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    policy_stages: Family<Labels<1>, Histogram, fn() -> Histogram>,
     backoff: Gauge,
     status_patches: Family<Labels<1>, Counter>,
     leader: Gauge,
@@ -48,6 +50,7 @@ impl Metrics {
             registry: Registry::with_prefix("vox"),
             reconciles: Family::default(),
             reconcile_seconds: Family::new_with_constructor(seconds),
+            policy_stages: Family::new_with_constructor(seconds),
             backoff: Gauge::default(),
             status_patches: Family::default(),
             leader: Gauge::default(),
@@ -71,6 +74,12 @@ impl Metrics {
             "Time of a reconcile",
             Unit::Seconds,
             self.reconcile_seconds.clone(),
+        );
+        r.register_with_unit(
+            "policy_stage",
+            "Time of each stage of a policy's way to sidecars",
+            Unit::Seconds,
+            self.policy_stages.clone(),
         );
         r.register("objects_in_backoff", "Objects whose last reconcile failed", self.backoff.clone());
         r.register("status_patches", "Writes to a status, by result", self.status_patches.clone());
@@ -111,6 +120,14 @@ impl Metrics {
         self.reconcile_seconds
             .get_or_create(&Labels([("controller", controller.to_owned())]))
             .observe(seconds);
+    }
+
+    /// A stage of a policy's way to sidecars: those of a reconcile, and `read`, from a notice of the database to a document
+    /// that is handed to streams.
+    pub(crate) fn policy_stage(&self, stage: &'static str, begun: Instant) {
+        self.policy_stages
+            .get_or_create(&Labels([("stage", stage.to_owned())]))
+            .observe(begun.elapsed().as_secs_f64());
     }
 
     pub(crate) fn in_backoff(&self, objects: usize) {

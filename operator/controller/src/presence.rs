@@ -80,13 +80,15 @@ impl Drop for Open {
 }
 
 impl Presences {
-    /// Opens a stream; `None` when the caller has too many already. `version` is what the sidecar says it has.
+    /// Opens a stream; `None` when the caller has too many already. `version` and `missing` are what the sidecar says of
+    /// itself.
     pub(crate) fn open(
         self: &Arc<Self>,
         namespace: &str,
         caller: Caller,
         policy: Option<String>,
         version: u64,
+        missing: Vec<String>,
     ) -> Option<Open> {
         let stream = Uuid::now_v7();
         let (pod, most) = match &caller {
@@ -94,7 +96,8 @@ impl Presences {
             // Each stream counts as a sidecar of its own.
             Caller::Account(account) => (format!("{account}/{stream}"), MOST_OF_AN_ACCOUNT),
         };
-        let presence = SidecarPresence { namespace: namespace.to_owned(), pod, policy, stream, version };
+        let presence =
+            SidecarPresence { namespace: namespace.to_owned(), pod, policy, stream, version, missing };
         let mut streams = self.lock();
         let of_caller =
             |open: &&Stream| open.caller == caller && open.presence.namespace == presence.namespace;
@@ -169,7 +172,7 @@ mod tests {
     #[test]
     fn a_sidecar_is_written_when_it_comes_when_it_is_sent_a_version_and_when_all_are() {
         let presences = Arc::new(Presences::default());
-        let open = presences.open("shop", pod("a"), None, 6).unwrap();
+        let open = presences.open("shop", pod("a"), None, 6, Vec::new()).unwrap();
         assert_eq!(seen(&presences, false), [("a".to_owned(), 6)]);
         assert_eq!(seen(&presences, false), []);
         open.sent(7);
@@ -184,7 +187,7 @@ mod tests {
     #[test]
     fn a_pod_has_few_streams_and_the_pods_of_other_namespaces_are_others() {
         let presences = Arc::new(Presences::default());
-        let open = |namespace| presences.open(namespace, pod("a"), None, 0);
+        let open = |namespace| presences.open(namespace, pod("a"), None, 0, Vec::new());
         let mut streams: Vec<Open> = (0..MOST_OF_A_POD).map(|_| open("shop").unwrap()).collect();
         assert!(open("shop").is_none());
         assert!(open("office").is_some());
@@ -196,8 +199,8 @@ mod tests {
     fn sidecars_whose_tokens_name_no_pod_are_told_apart() {
         let presences = Arc::new(Presences::default());
         let account = || Caller::Account("gateway".to_owned());
-        let _streams =
-            [presences.open("shop", account(), None, 0), presences.open("shop", account(), None, 0)];
+        let open = || presences.open("shop", account(), None, 0, Vec::new());
+        let _streams = [open(), open()];
         let pods = seen(&presences, true);
         assert_ne!(pods[0], pods[1]);
         assert!(pods[0].0.starts_with("gateway/"), "{pods:?}");

@@ -79,7 +79,8 @@ async fn database(shared: Shared, end: CancellationToken) -> anyhow::Result<()> 
     }
     shared.readiness.done(DATABASE);
     let presences = shared.presences.keep(&shared.store, end.clone());
-    futures::future::join(shared.snapshots.keep(&shared.store, end), presences).await;
+    let snapshots = shared.snapshots.keep(&shared.store, &shared.metrics, end);
+    futures::future::join(snapshots, presences).await;
     shared.store.close().await;
     Ok(())
 }

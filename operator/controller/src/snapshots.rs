@@ -3,12 +3,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use vox_store::Store;
+
+use crate::metrics::Metrics;
+
+mod line;
+
+pub(crate) use line::Line;
 
 /// How often everything is read again, whether told or not: a notice can be lost with the connection.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -16,10 +22,21 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 const LISTEN_AGAIN: Duration = Duration::from_secs(2);
 
 /// A snapshot as it is sent.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) version: u64,
-    pub(crate) document: Bytes,
+    line: Line,
+}
+
+impl Sent {
+    pub(crate) fn new(version: u64, line: Line) -> Self {
+        Self { version, line }
+    }
+
+    /// What a reader gets, who takes gzip or does not.
+    pub(crate) fn line(&self, gzip: bool) -> Bytes {
+        if gzip { self.line.gzip() } else { self.line.plain() }
+    }
 }
 
 type Newest = watch::Sender<Option<Arc<Sent>>>;
@@ -50,10 +67,10 @@ impl Snapshots {
     }
 
     /// Keeps everything that is followed up to date until told to end.
-    pub(crate) async fn keep(&self, store: &Store, end: CancellationToken) {
+    pub(crate) async fn keep(&self, store: &Store, metrics: &Metrics, end: CancellationToken) {
         while !end.is_cancelled() {
             tokio::select! {
-                () = self.listen(store) => {}
+                () = self.listen(store, metrics) => {}
                 () = end.cancelled() => return,
             }
             tokio::time::sleep(LISTEN_AGAIN).await;
@@ -61,7 +78,7 @@ impl Snapshots {
     }
 
     /// Returns when the database has gone away.
-    async fn listen(&self, store: &Store) {
+    async fn listen(&self, store: &Store, metrics: &Metrics) {
         let mut notices = match store.watch_snapshots().await {
             Ok(notices) => notices,
             Err(error) => {
@@ -77,7 +94,9 @@ impl Snapshots {
             }
             match tokio::time::timeout(LOOK_AGAIN, notices.next()).await {
                 Ok(Ok(Some(namespace))) => {
+                    let begun = Instant::now();
                     all = self.is_followed(&namespace) && self.read(store, &namespace).await.is_err();
+                    metrics.policy_stage("read", begun);
                 }
                 Ok(Ok(None)) | Err(_) => all = true,
                 Ok(Err(_)) => return,
@@ -104,7 +123,7 @@ impl Snapshots {
         let Some(stored) = store.snapshot_after(namespace, known.unwrap_or_default()).await? else {
             return Ok(());
         };
-        let sent = Arc::new(Sent { version: stored.version, document: line(stored.document) });
+        let sent = Arc::new(Sent::new(stored.version, Line::of_stored(stored.document)));
         if let Some(newest) = self.lock().get(namespace) {
             // Two reads may end in the other order; versions only go forwards.
             newest.send_if_modified(|newest| {
@@ -132,10 +151,4 @@ impl Snapshots {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Newest>> {
         self.namespaces.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A document is one line: JSON without line breaks, and one at its end.
-fn line(mut document: Vec<u8>) -> Bytes {
-    document.push(b'\n');
-    document.into()
 }

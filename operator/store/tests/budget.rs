@@ -76,6 +76,26 @@ async fn a_lease_is_of_one_policy_and_one_day() {
     assert_eq!(store.lease("shop", "p", &tomorrow, Some(LIMIT), at(0)).await.unwrap(), Leased::Closed);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_lease_that_two_policies_ask_for_at_once_is_one_policys() {
+    let Some(store) = store("budget_twice").await else { return };
+    for lease in 1..=40 {
+        let of = |policy: &'static str, need: u64| {
+            let store = store.clone();
+            let call = call(lease, 0, need);
+            tokio::spawn(async move { store.lease("shop", policy, &call, Some(LIMIT), at(0)).await.unwrap() })
+        };
+        let (one, other) = (of("p", 1000), of("q", 9000));
+        let closed =
+            [one.await.unwrap(), other.await.unwrap()].iter().filter(|one| **one == Leased::Closed).count();
+        assert_eq!(closed, 1);
+    }
+    let mut database = connection("budget_twice").await;
+    let sums = "SELECT bool_and(d.leased_pusd = (SELECT coalesce(sum(granted_pusd), 0) FROM budget_lease l
+        WHERE l.policy = d.policy)) FROM budget_day d";
+    assert!(sqlx::query(sums).fetch_one(&mut database).await.unwrap().get::<bool, _>(0), "the sums hold");
+}
+
 #[tokio::test]
 async fn a_day_that_is_over_takes_reports_and_grants_nothing() {
     let Some(store) = store("budget_over").await else { return };

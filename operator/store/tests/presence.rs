@@ -7,7 +7,7 @@ mod support;
 
 use support::{connection, store};
 use uuid::Uuid;
-use vox_store::routing::{SidecarCount, SidecarPresence};
+use vox_store::routing::{MissingKey, SidecarCount, SidecarPresence};
 
 fn sidecar(pod: &str, policy: Option<&str>, stream: u128, version: u64) -> SidecarPresence {
     SidecarPresence {
@@ -16,6 +16,7 @@ fn sidecar(pod: &str, policy: Option<&str>, stream: u128, version: u64) -> Sidec
         policy: policy.map(ToOwned::to_owned),
         stream: Uuid::from_u128(stream),
         version,
+        missing: Vec::new(),
     }
 }
 
@@ -61,4 +62,20 @@ async fn a_sidecar_that_nobody_sees_any_more_does_not_count_and_is_removed() {
     let left: i64 =
         sqlx::query_scalar("SELECT count(*) FROM sidecar_presence").fetch_one(&mut raw).await.unwrap();
     assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn keys_that_sidecars_miss_are_counted_until_they_have_them() {
+    let Some(store) = store("presence_missing").await else { return };
+    let without = |pod, stream, keys: &[&str]| SidecarPresence {
+        missing: keys.iter().map(|&key| key.to_owned()).collect(),
+        ..sidecar(pod, None, stream, 7)
+    };
+    let missing =
+        |key: &str, sidecars| MissingKey { namespace: "shop".to_owned(), key: key.to_owned(), sidecars };
+    let there = [without("a", 1, &["main/b", "main/a"]), without("b", 2, &["main/a"]), without("c", 3, &[])];
+    store.see_sidecars(&there).await.unwrap();
+    assert_eq!(store.missing_keys().await.unwrap(), [missing("main/a", 2), missing("main/b", 1)]);
+    store.see_sidecars(&[without("a", 4, &[])]).await.unwrap();
+    assert_eq!(store.missing_keys().await.unwrap(), [missing("main/a", 1)]);
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use vox_contracts::TaskCategory;
+use vox_contracts::discovery::FailureClass;
 use vox_contracts::generated::routing::MIN_EVIDENCE_CALLS;
 use vox_crds::conditions::{reasons, types};
 use vox_crds::routing_policy::{PickStatus, RoutingPolicyStatus, SnapshotStatus};
@@ -21,6 +22,8 @@ pub(crate) struct Observation<'a> {
     pub(crate) other_defaults: Vec<String>,
     /// What the spec names and what is not as it should be.
     pub(crate) unresolved: Vec<Unresolved>,
+    /// Keys that sidecars say they miss, and what to do.
+    pub(crate) missing_keys: Vec<String>,
     /// Tests of the spec that fail, and why.
     pub(crate) failing: Vec<String>,
     /// What serves, if anything does.
@@ -86,9 +89,14 @@ fn accepted(seen: &Observation<'_>) -> Verdict {
 }
 
 fn resolved(seen: &Observation<'_>) -> Verdict {
+    // A key that is missing keeps no generation back: only sidecars that have it can tell, and each passes over what it
+    // has no key for.
     match unresolved(seen) {
-        None => (true, reasons::RESOLVED, "every catalog is there".to_owned()),
         Some((reason, message)) => (false, reason, message),
+        None if seen.missing_keys.is_empty() => {
+            (true, reasons::RESOLVED, "every catalog is there, and no sidecar misses a key".to_owned())
+        }
+        None => (false, FailureClass::CredentialMissing.as_str(), seen.missing_keys.join("; ")),
     }
 }
 
@@ -236,8 +244,12 @@ mod tests {
 
     use super::*;
 
-    /// `Programmed` and `ResolvedRefs` of generation 1 without a model, with one source that is not resolved.
     fn told(unresolved: Option<bool>) -> (Condition, Condition) {
+        told_of(unresolved, &[])
+    }
+
+    /// `Programmed` and `ResolvedRefs` of generation 1 without a model, with one source that is not resolved.
+    fn told_of(unresolved: Option<bool>, missing_keys: &[&str]) -> (Condition, Condition) {
         let spec: RoutingPolicySpec =
             serde_json::from_value(serde_json::json!({ "catalogs": [{ "name": "acme" }] })).unwrap();
         let policy = spec.to_policy("shop", 1).unwrap();
@@ -259,6 +271,7 @@ mod tests {
             invalid: None,
             other_defaults: Vec::new(),
             unresolved: unresolved.into_iter().collect(),
+            missing_keys: missing_keys.iter().map(|&key| key.to_owned()).collect(),
             failing: Vec::new(),
             serving: Some(Serving { generation: 1, router: &router, snapshot }),
             now: Timestamp::UNIX_EPOCH,
@@ -284,5 +297,14 @@ mod tests {
             ("False", reasons::NO_CANDIDATE)
         );
         assert_eq!(resolved.status, "True");
+    }
+
+    #[test]
+    fn a_key_that_sidecars_miss_is_told_behind_a_catalog_that_is_not_there() {
+        let (programmed, resolved) = told_of(None, &["no key for acme"]);
+        assert_eq!((resolved.status.as_str(), resolved.reason.as_str()), ("False", "CredentialMissing"));
+        assert_eq!(resolved.message, "no key for acme");
+        assert_eq!(programmed.reason, reasons::NO_CANDIDATE, "it keeps no generation back");
+        assert_eq!(told_of(Some(true), &["no key for acme"]).1.reason, reasons::SOURCE_INVALID);
     }
 }

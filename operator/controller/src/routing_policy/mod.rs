@@ -8,6 +8,7 @@ mod demands;
 mod dereference;
 mod describe;
 mod forget;
+mod missing;
 mod publish;
 mod resolve;
 mod siblings;
@@ -69,6 +70,8 @@ struct Context {
     programming: tokio::sync::RwLock<()>,
     /// Policies that were built a moment ago.
     built: built::Built,
+    /// Keys that sidecars miss.
+    missing: missing::Missing,
     namespaces: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
@@ -159,14 +162,17 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
     let shared = &context.shared;
     let (namespace, name) = (policy.namespace().unwrap_or_default(), policy.name_any());
     let generation = policy.metadata.generation.unwrap_or_default();
-    authority::apply(&shared.client, &namespace, &shared.authority.load(), owners(&namespace, context))
-        .await
-        .map_err(Error::Authority)?;
+    let mut stage = Instant::now();
+    let mut done = |name| {
+        shared.metrics.policy_stage(name, stage);
+        stage = Instant::now();
+    };
     let mut catalogs = Catalogs::new();
     let names = policy.spec.catalogs.iter().map(|catalog| catalog.name.clone()).collect();
     dereference::read(&shared.client, &shared.store, &namespace, names, &mut catalogs).await?;
-    let unresolved = resolve::unresolved(&policy.spec, &namespace, &catalogs);
     let demands = dereference::demands(&shared.client, &namespace).await?;
+    done("dereference");
+    let unresolved = resolve::unresolved(&policy.spec, &namespace, &catalogs);
     let built = build::policy_snapshot(&policy.spec, &name, generation, &catalogs, &demands);
     let invalid = built.as_ref().err().map(ToString::to_string);
     let router = built.ok().map(Router::new);
@@ -175,6 +181,7 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
         .flat_map(run_tests)
         .map(|failure| format!("test {} fails: {}", failure.test, failure.sentence))
         .collect();
+    done("build");
     let serves = router.as_ref().is_some_and(|router| describe::serves(router, Timestamp::now()));
     if serves && unresolved.is_empty() && failing.is_empty() {
         let _held = context.programming.read().await;
@@ -183,10 +190,17 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
             shared.store.program(&programmed(policy, generation)?).await?;
         }
     }
+    done("program");
     let snapshot = publish::publish(context, &namespace, &mut catalogs).await?;
+    done("publish");
     if !snapshot.unchanged {
         context.siblings.of(&namespace, Some(&name));
     }
+    // Behind what decides: sidecars that are there have it, and one that comes too early comes again.
+    authority::apply(&shared.client, &namespace, &shared.authority.load(), owners(&namespace, context))
+        .await
+        .map_err(Error::Authority)?;
+    done("authority");
     let uid = policy.uid();
     if !context.exists(policy) {
         context.gone.notify_one();
@@ -207,6 +221,7 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
         invalid,
         other_defaults: other_defaults(policy, context),
         unresolved,
+        missing_keys: context.missing.of(&namespace, &name, &policy.spec),
         failing,
         serving: serving.zip(router.as_ref()).map(|(serving, router)| Serving {
             generation: serving.generation,

@@ -6,6 +6,7 @@ use vox_store::routing::{ProgrammedPolicy, PublishedSnapshot};
 
 use super::resolve::Catalogs;
 use super::{Context, dereference};
+use crate::snapshots::Line;
 
 /// Why a snapshot could not be published; the next pass tries again.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +45,7 @@ pub(crate) async fn publish(
     }
     let sealed = Snapshot::seal(namespace.to_owned(), 0, policies)?;
     let digest = sealed.digest.clone();
-    let document = |version| Snapshot { version, ..sealed }.write();
+    let document = |version| Ok(Line::new(&Snapshot { version, ..sealed }.write()?).gzip().to_vec());
     Ok(store.publish_snapshot(namespace, &digest, document).await?)
 }
 

@@ -1,4 +1,4 @@
-//! How many sidecars run which version of what a policy decides, in its status: counted for all policies together and
+//! How many sidecars run which version of what a policy decides, in its status, and which keys they miss: counted for all policies together and
 //! written when it changed, so that a thousand sidecars that change at once are one write a policy and look.
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::context::filled;
 /// Owner of the field that is written here; another one than of the rest, which is written at other times.
 const FIELD_MANAGER: &str = "vox-routingpolicy-sidecars";
 /// Between two looks, and so at least between two writes of one status.
-const LOOK: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_secs(10);
 /// How many versions a status tells of, newest first.
 const VERSIONS: usize = 5;
 
@@ -40,6 +40,9 @@ pub(crate) async fn count(context: Arc<Context>) {
 
 async fn look_once(context: &Context) -> vox_store::Result<()> {
     let store = &context.shared.store;
+    for namespace in context.missing.replace(store.missing_keys().await?) {
+        context.siblings.of(&namespace, None);
+    }
     let (counts, heads) = (store.count_sidecars().await?, store.snapshot_heads().await?);
     let policies = context.policies.state();
     for guarded in &policies {

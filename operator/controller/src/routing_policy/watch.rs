@@ -52,6 +52,7 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         backoff: Backoff::default(),
         namespaces: Default::default(),
         built: Default::default(),
+        missing: Default::default(),
         policies: policies.clone(),
         gone,
         siblings,

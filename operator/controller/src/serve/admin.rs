@@ -10,6 +10,7 @@ use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
 
 use super::problem::Problem;
 use crate::control_plane::Shared;
+use crate::snapshots::Line;
 
 pub(super) fn routes(shared: Shared) -> Router {
     Router::new()
@@ -47,5 +48,6 @@ async fn snapshot(State(shared): State<Shared>, Path(namespace): Path<String>) -
         let message = format!("no policy of namespace {namespace} has been programmed yet");
         Problem::new(StatusCode::NOT_FOUND, "NoSnapshot", message)
     })?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], newest.document).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/json")], Line::of_stored(newest.document).plain())
+        .into_response())
 }

@@ -1,6 +1,7 @@
 //! Where snapshots come from: the operator, the last good one on disk, or a file that was named.
 
 mod file;
+mod inflate;
 mod lines;
 mod operator;
 

@@ -3,7 +3,7 @@
 mod place;
 mod prices;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use http::HeaderValue;
@@ -154,7 +154,10 @@ impl Served {
                 has: names,
             })?
         } else {
-            let mut defaults: Vec<_> = policies.into_iter().filter(|policy| policy.policy.default).collect();
+            // A lone policy need not say that it is the default.
+            let lone = policies.len() == 1;
+            let mut defaults: Vec<_> =
+                policies.into_iter().filter(|policy| lone || policy.policy.default).collect();
             match (defaults.len(), defaults.pop()) {
                 (1, Some(policy)) => policy,
                 (count, _) => return Err(NoPolicy::Ambiguous { namespace, count, has: names }),
@@ -203,6 +206,13 @@ impl Served {
     pub fn unavailable(&self, deployment: usize, now_ms: u64) -> Option<Unavailable> {
         let target = self.targets.get(deployment)?;
         target.place.unavailable(now_ms).or_else(|| target.breaker.unavailable(now_ms))
+    }
+
+    /// The keys that it names and that are not there.
+    #[must_use]
+    pub fn missing_keys(&self) -> BTreeSet<String> {
+        let missing = self.targets.iter().filter_map(|target| target.place.missing_key());
+        missing.map(ToOwned::to_owned).collect()
     }
 
     /// What may still be spent today; nothing where no day's budget is set.

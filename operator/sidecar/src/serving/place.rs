@@ -32,6 +32,8 @@ pub struct Place {
     /// Whether a stream's usage is asked for in the client's place: of providers that the contract knows.
     pub knows_usage: bool,
     auth: AuthStyle,
+    /// The name of its key, and the key.
+    credential: Option<String>,
     key: Option<Arc<Key>>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -57,6 +59,7 @@ impl Place {
             openai: matches!(upstream.provider, ProviderType::OpenAi | ProviderType::AzureOpenAi),
             knows_usage: upstream.provider.info().is_some(),
             auth: upstream.auth,
+            credential: upstream.credential.clone(),
             key: upstream.credential.as_deref().map(|credential| keys.key(credential)),
             headers: headers
                 .filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)))
@@ -80,6 +83,7 @@ impl Place {
             openai: false,
             knows_usage: false,
             auth: AuthStyle::None,
+            credential: None,
             key: None,
             headers: Vec::new(),
         }
@@ -96,6 +100,13 @@ impl Place {
         } else {
             None
         }
+    }
+
+    /// The name of its key, if that is not there.
+    #[must_use]
+    pub fn missing_key(&self) -> Option<&str> {
+        let key = self.key.as_ref()?;
+        if key.is_there() { None } else { self.credential.as_deref() }
     }
 
     /// Adds the headers that it wants, the key among them, and says which value of the key that was.

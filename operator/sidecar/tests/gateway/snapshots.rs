@@ -37,6 +37,15 @@ fn two_default_policies_are_refused_by_their_names() {
 }
 
 #[test]
+fn a_lone_policy_serves_whether_it_is_the_default_or_not() {
+    let lone = snapshot(1, vec![], &json!({"default": false}));
+    let folder = folder();
+    let file = folder.join("s.json");
+    put(&file, &lone.write().unwrap());
+    House::open(folder, &["--snapshot", file.to_str().unwrap()]).until_ready();
+}
+
+#[test]
 fn a_new_snapshot_serves_while_requests_are_under_way() {
     let house = House::serving(1, |_, _| [vec![Step::Wait(100)], whole(200, "", GOOD)].concat());
     let url = house.upstreams[0].url();
@@ -120,4 +129,27 @@ fn the_operators_stream_is_followed_kept_and_never_goes_back() {
     assert!(house.get("/metrics").body.contains("snapshots_refused_total{reason=\"old\"}"));
     let kept = std::fs::read(folder.join("state/snapshot.json")).unwrap();
     assert_eq!(vox_routing::Snapshot::read(&kept).unwrap().version, 8);
+}
+
+#[test]
+fn the_operator_is_told_which_keys_are_missing_and_again_when_they_are_there() {
+    let keyed = snapshot(5, vec![upstream("up", "http://127.0.0.1:1", Some("p/vllm"))], &json!({}));
+    let line = String::from_utf8(keyed.write().unwrap()).unwrap() + "\n";
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n";
+    let operator = Upstream::start(&Arc::default(), move |_, _| {
+        [Step::Send(head.as_bytes().to_vec()), piece(&line), Step::Wait(15_000)].into()
+    });
+    let folder = folder();
+    std::fs::write(folder.join("token"), "t\n").unwrap();
+    let (url, token) = (format!("http://{}", operator.address), folder.join("token").display().to_string());
+    let _house = House::open(folder.clone(), &["--operator", &url, "--token-file", &token]);
+    until("it is told", || operator.requests().len() == 2);
+    std::fs::create_dir_all(folder.join("keys/p")).unwrap();
+    put(&folder.join("keys/p/vllm"), b"key");
+    until("it is told again", || operator.requests().len() == 3);
+    let asked: Vec<String> = operator.requests().iter().map(|request| request.first.clone()).collect();
+    let path = "GET /v1/namespaces/shop/snapshot?after=";
+    let expected =
+        ["0 HTTP/1.1", "5&missing=p/vllm HTTP/1.1", "5 HTTP/1.1"].map(|rest| format!("{path}{rest}"));
+    assert_eq!(asked, expected);
 }

@@ -81,8 +81,10 @@ impl Store {
         let closed = lease.settled;
         account::turn(&mut account, &mut lease, call, limit.is_some());
         // Whoever gets nothing leaves no row.
-        if known.is_some() || lease.granted > 0 || lease.spent > 0 {
-            write(&mut tx, namespace, policy, call, (&account, &lease), now).await?;
+        if (known.is_some() || lease.granted > 0 || lease.spent > 0)
+            && !write(&mut tx, namespace, policy, call, (&account, &lease), now).await?
+        {
+            return Ok(Leased::Closed);
         }
         tx.commit().await?;
         Ok(if closed && !call.settled {
@@ -169,6 +171,7 @@ async fn lock(
     })
 }
 
+/// False when the lease became another policy's or day's a moment ago, whose lock is another one; then nothing may stay.
 async fn write(
     tx: &mut PgConnection,
     namespace: &str,
@@ -176,7 +179,7 @@ async fn write(
     call: &LeaseRequest,
     (account, lease): (&Account, &Holding),
     now: Timestamp,
-) -> Result<()> {
+) -> Result<bool> {
     sqlx::query(
         "UPDATE budget_day SET limit_pusd = $4, spent_pusd = $5, leased_pusd = $6
          WHERE namespace = $1 AND policy = $2 AND day = $3",
@@ -189,12 +192,14 @@ async fn write(
     .bind(account.leased)
     .execute(&mut *tx)
     .await?;
-    sqlx::query(
+    let written = sqlx::query(
         "INSERT INTO budget_lease (lease, namespace, policy, day, holder, granted_pusd, spent_pusd, expires_at, settled_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (lease) DO UPDATE SET holder = excluded.holder, granted_pusd = excluded.granted_pusd,
              spent_pusd = excluded.spent_pusd, expires_at = excluded.expires_at,
-             settled_at = coalesce(budget_lease.settled_at, excluded.settled_at)",
+             settled_at = coalesce(budget_lease.settled_at, excluded.settled_at)
+         WHERE (budget_lease.namespace, budget_lease.policy, budget_lease.day)
+             = (excluded.namespace, excluded.policy, excluded.day)",
     )
     .bind(call.lease)
     .bind(namespace)
@@ -207,7 +212,7 @@ async fn write(
     .bind(lease.settled.then(|| now.to_sqlx()))
     .execute(&mut *tx)
     .await?;
-    Ok(())
+    Ok(written.rows_affected() == 1)
 }
 
 fn answer(call: &LeaseRequest, account: &Account, lease: &Holding, now: Timestamp) -> LeaseAnswer {

@@ -7,6 +7,6 @@ mod snapshot;
 mod source;
 
 pub use policy::ProgrammedPolicy;
-pub use presence::{SidecarCount, SidecarPresence};
+pub use presence::{MissingKey, SidecarCount, SidecarPresence};
 pub use snapshot::{PublishedSnapshot, SnapshotHead, SnapshotWatch, StoredSnapshot};
 pub use source::{KnownSource, SourceUpstream};

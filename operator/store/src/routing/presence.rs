@@ -19,6 +19,19 @@ pub struct SidecarPresence {
     pub stream: Uuid,
     /// The newest version that it has or was sent; 0 for none.
     pub version: u64,
+    /// The keys that it misses, as `policy/provider`.
+    pub missing: Vec<String>,
+}
+
+/// A key that sidecars miss.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingKey {
+    /// Their namespace.
+    pub namespace: String,
+    /// Which, as `policy/provider`.
+    pub key: String,
+    /// How many sidecars miss it.
+    pub sidecars: u64,
 }
 
 /// How many sidecars of one namespace follow one policy at one version.
@@ -43,19 +56,21 @@ impl Store {
         let column = |of: fn(&SidecarPresence) -> &str| seen.iter().map(of).collect::<Vec<_>>();
         // A pod that connects anew is served twice for a moment; one statement may write a row only once.
         sqlx::query(
-            "INSERT INTO sidecar_presence (namespace, pod, policy, stream, version, seen_at)
-             SELECT DISTINCT ON (namespace, pod, policy) namespace, pod, policy, stream, version, now()
-             FROM UNNEST($1::text[], $2::text[], $3::text[], $4::uuid[], $5::bigint[])
-                 AS seen (namespace, pod, policy, stream, version)
+            "INSERT INTO sidecar_presence (namespace, pod, policy, stream, version, missing, seen_at)
+             SELECT DISTINCT ON (namespace, pod, policy) namespace, pod, policy, stream, version, missing, now()
+             FROM UNNEST($1::text[], $2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[])
+                 AS seen (namespace, pod, policy, stream, version, missing)
              ORDER BY namespace, pod, policy, version DESC, stream DESC
              ON CONFLICT (namespace, pod, policy) DO UPDATE
-             SET stream = excluded.stream, version = excluded.version, seen_at = excluded.seen_at",
+             SET stream = excluded.stream, version = excluded.version, missing = excluded.missing,
+                 seen_at = excluded.seen_at",
         )
         .bind(column(|one| &one.namespace))
         .bind(column(|one| &one.pod))
         .bind(column(|one| one.policy.as_deref().unwrap_or_default()))
         .bind(seen.iter().map(|one| one.stream).collect::<Vec<_>>())
         .bind(seen.iter().map(|one| i64::try_from(one.version).unwrap_or(i64::MAX)).collect::<Vec<_>>())
+        .bind(seen.iter().map(|one| one.missing.join(",")).collect::<Vec<_>>())
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -90,7 +105,6 @@ impl Store {
         .bind(GONE_AFTER_SECONDS)
         .fetch_all(&self.pool)
         .await?;
-        let unsigned = |number: i64| u64::try_from(number).unwrap_or_default();
         let count = |row: &sqlx::postgres::PgRow| {
             Ok(SidecarCount {
                 namespace: row.try_get("namespace")?,
@@ -101,4 +115,33 @@ impl Store {
         };
         rows.iter().map(count).collect()
     }
+
+    /// The keys that sidecars miss now, ascending by namespace and key.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn missing_keys(&self) -> Result<Vec<MissingKey>> {
+        let rows = sqlx::query(
+            "SELECT namespace, key, count(*) AS sidecars
+             FROM sidecar_presence, unnest(string_to_array(missing, ',')) AS key
+             WHERE seen_at >= now() - make_interval(secs => $1)
+             GROUP BY namespace, key ORDER BY namespace COLLATE \"C\", key COLLATE \"C\"",
+        )
+        .bind(GONE_AFTER_SECONDS)
+        .fetch_all(&self.pool)
+        .await?;
+        let missing = |row: &sqlx::postgres::PgRow| {
+            Ok(MissingKey {
+                namespace: row.try_get("namespace")?,
+                key: row.try_get("key")?,
+                sidecars: unsigned(row.try_get("sidecars")?),
+            })
+        };
+        rows.iter().map(missing).collect()
+    }
+}
+
+/// Counts and versions are never negative.
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
 }

@@ -12,7 +12,7 @@ const CHANNEL: &str = "vox_routing_snapshot";
 pub struct StoredSnapshot {
     /// Its version.
     pub version: u64,
-    /// The document as it is sent.
+    /// The document as it was published.
     pub document: Vec<u8>,
 }
 

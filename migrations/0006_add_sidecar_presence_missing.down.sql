@@ -1,0 +1,1 @@
+ALTER TABLE sidecar_presence DROP COLUMN missing;
