@@ -37,7 +37,9 @@ test: ## Everything that must hold: lint, all tests, and those of a cluster, whi
 	$(MAKE) lint
 	e2e/test
 
-bench: ## Measure discovery runs and the operator on the cluster of the demo
+bench: ## Measure the data path here, then the catalog's on the cluster of the demo where that is up
+	cargo bench --quiet --locked --package vox-sidecar --bench data_path
+	cargo bench --quiet --locked --package vox-routing --bench decide
 	env=$$($(HARNESS) env) && eval "$$env" && e2e/bench
 
 up: ## Bring up a kind cluster, and an engine where none answers; keeps what is healthy
