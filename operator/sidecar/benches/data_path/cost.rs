@@ -39,7 +39,7 @@ pub(crate) fn measure(settings: &Settings, stand: &Stand) {
     table(settings, stand, "request", |subject| (subject.question(2_000), settings.requests, 1));
     part(&format!("cost of a piece of a stream: answers in {PIECES} pieces, each written by itself"));
     table(settings, stand, "piece", |subject| {
-        (subject.stream(PIECES, 0), settings.requests / PIECES * 8, PIECES)
+        (subject.stream(PIECES, 0), settings.requests / PIECES * 4, PIECES)
     });
 }
 
@@ -90,18 +90,23 @@ fn table(settings: &Settings, stand: &Stand, unit: &str, ask: impl Fn(&Subject) 
     }
 }
 
+/// As many as are sent: the same number on every connection, and one that opens it.
+fn sent(count: usize) -> usize {
+    (count / CONNECTIONS + 1) * CONNECTIONS
+}
+
 impl Case<'_> {
-    fn run(&self) -> Load {
-        load(self.subject.address, &self.request, CONNECTIONS, Until::Requests(self.count))
+    fn run(&self, count: usize) -> Load {
+        load(self.subject.address, &self.request, CONNECTIONS, Until::Requests(count))
     }
 
     fn round(&mut self) {
         let spent = || self.subject.server.as_ref().map(|server| server.spent()).unwrap_or_default();
         let before = spent();
-        let load = self.run();
+        let load = self.run(self.count);
         let after = spent();
         assert_eq!(load.failed, 0, "{}: requests failed", self.subject.name);
-        let units = (self.requests() * self.units) as f64;
+        let units = (sent(self.count) * self.units) as f64;
         let each = |before: u64, after: u64| after.saturating_sub(before) as f64 / units;
         self.rounds.push(Round {
             cpu_us: each(before.cpu_ns, after.cpu_ns) / 1000.0,
@@ -111,17 +116,13 @@ impl Case<'_> {
         });
     }
 
-    /// As many as are sent: the same number on every connection, and one that opens it.
-    fn requests(&self) -> usize {
-        (self.count / CONNECTIONS + 1) * CONNECTIONS
-    }
-
-    /// Runs of their own, since tools that watch slow it down.
+    /// Runs of their own, and shorter ones, since tools that watch slow it down.
     fn count(&mut self) {
         let Some(server) = &self.subject.server else { return };
-        let units = (self.requests() * self.units) as f64;
+        let count = self.count / 4;
+        let units = (sent(count) * self.units) as f64;
         let run = || {
-            self.run();
+            self.run(count);
         };
         let (syscalls, instructions) = (server.syscalls(run), server.instructions(run));
         self.syscalls = syscalls.map(|count| count / units);

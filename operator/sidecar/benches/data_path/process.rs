@@ -70,8 +70,11 @@ impl Server {
 
     /// How many instructions it takes meanwhile; nothing on a machine without counters.
     pub(crate) fn instructions(&self, meanwhile: impl FnOnce()) -> Option<f64> {
-        let report = self.watched("perf", &["stat", "-x,", "-e", "instructions"], meanwhile)?;
-        report.lines().find(|line| line.contains("instructions"))?.split(',').next()?.parse().ok()
+        let counting = ["stat", "-x,", "-e", "instructions"];
+        // Without counters, nothing need be run.
+        let probe = Command::new("perf").args(counting).arg("true").output().ok()?;
+        instructions(&String::from_utf8_lossy(&probe.stderr))?;
+        instructions(&self.watched("perf", &counting, meanwhile)?)
     }
 
     /// What a tool reports that is attached meanwhile.
@@ -95,6 +98,10 @@ impl Server {
         let _ = std::fs::remove_file(&report);
         Some(text)
     }
+}
+
+fn instructions(report: &str) -> Option<f64> {
+    report.lines().find(|line| line.contains("instructions"))?.split(',').next()?.parse().ok()
 }
 
 /// CPU time of this process, threads that have ended included.
