@@ -69,10 +69,10 @@ fn point(settings: &Settings, stand: &Stand, place: usize, connections: usize) -
     }
 }
 
-/// The most of a sweep within this bound.
+/// The most of a sweep within this bound; zero where no point is.
 fn most(sweep: &[Point], bound_ms: f64) -> f64 {
     let within = sweep.iter().filter(|point| point.failed == 0 && point.p99_ms < bound_ms);
-    within.map(|point| point.rate).fold(f64::NAN, f64::max)
+    within.map(|point| point.rate).fold(0.0, f64::max)
 }
 
 fn print(stand: &Stand, sweeps: &[Vec<Vec<Point>>]) {
@@ -84,7 +84,8 @@ fn print(stand: &Stand, sweeps: &[Vec<Vec<Point>>]) {
         median(pairs.map(|(one, other)| most(one, bound) / most(other, bound)))
     };
     let figure = |number: f64, decimals: usize| {
-        if number.is_nan() { "-".to_owned() } else { format!("{number:.decimals$}") }
+        // Nothing within the bound, or nothing to compare with.
+        if number.is_normal() { format!("{number:.decimals$}") } else { "-".to_owned() }
     };
     for (place, subject) in stand.subjects.iter().enumerate() {
         print!("{:<26}", subject.name);

@@ -31,7 +31,7 @@ pub(crate) fn alone<F: Future>(work: F) -> F::Output {
 }
 
 pub(crate) fn median(numbers: impl IntoIterator<Item = f64>) -> f64 {
-    let mut numbers: Vec<f64> = numbers.into_iter().filter(|number| number.is_finite()).collect();
+    let mut numbers: Vec<f64> = numbers.into_iter().filter(|number| !number.is_nan()).collect();
     numbers.sort_by(f64::total_cmp);
     numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
 }

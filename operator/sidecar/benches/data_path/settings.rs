@@ -23,7 +23,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn read() -> Self {
         Self {
-            rounds: number("BENCH_ROUNDS", 5),
+            rounds: number("BENCH_ROUNDS", 3),
             requests: number("BENCH_REQUESTS", 8_000),
             rate: f64::from(number("BENCH_RATE", 1_000_u32)),
             open: Duration::from_secs(number("BENCH_OPEN_SECONDS", 3)),
