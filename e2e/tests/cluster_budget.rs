@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Stage, apply, kubectl, wait};
+use support::{KEYS, Stage, apply, kubectl, wait};
 
 const SOON: Duration = Duration::from_secs(90);
 
@@ -55,10 +55,11 @@ fn spend(stage: &Stage, per_day: &str, when: &str) {
     let namespace = &stage.namespace;
     stage.source("acme", "schedule: '@daily'").unwrap();
     stage.published("acme");
+    stage.key();
     let policy = |more: &str| {
         apply(&format!(
             "apiVersion: vox.dev/v1alpha1\nkind: RoutingPolicy\nmetadata: {{ name: main, namespace: {namespace} }}\n\
-             spec: {{ default: true, catalogs: [{{ name: acme }}], {more} }}\n"
+             spec: {{ default: true, catalogs: [{{ name: acme }}], {KEYS}, {more} }}\n"
         ))
         .unwrap();
     };

@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Stage, apply, kubectl, wait};
+use support::{KEYS, Stage, apply, kubectl, wait};
 
 #[test]
 #[ignore = "needs a cluster; make test runs it"]
@@ -16,10 +16,10 @@ fn the_official_clients_work_unchanged_and_a_job_with_a_sidecar_ends() {
     let stage = Stage::new("clients");
     let namespace = &stage.namespace;
     stage.source("acme", "schedule: '@daily'").unwrap();
+    stage.key();
     apply(&format!(
         "apiVersion: vox.dev/v1alpha1\nkind: RoutingPolicy\nmetadata: {{ name: shop, namespace: {namespace} }}\n\
-         spec: {{ catalogs: [{{ name: acme }}], credentials: [{{ provider: openrouter, secretRef: {{ name: openrouter, key: apiKey }} }}] }}\n\
-         ---\napiVersion: v1\nkind: Secret\nmetadata: {{ name: openrouter, namespace: {namespace} }}\nstringData: {{ apiKey: any }}\n"
+         spec: {{ catalogs: [{{ name: acme }}], {KEYS} }}\n"
     ))
     .unwrap();
     kubectl(&["-n", namespace, "wait", "rpol/shop", "--for=condition=Programmed", "--timeout=90s"]);

@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Stage, apply, condition, kubectl, run, wait};
+use support::{KEYS, Stage, apply, condition, kubectl, run, wait};
 
 const SOON: Duration = Duration::from_secs(90);
 
@@ -73,8 +73,9 @@ fn a_labelled_workload_is_answered_and_a_labelled_job_ends() {
     let namespace = &stage.namespace;
     stage.source("acme", "schedule: '@daily'").unwrap();
     stage.published("acme");
-    policy(&stage, "main", "default: true");
-    policy(&stage, "other", "aliases: [{ name: only-here, category: chat }]");
+    stage.key();
+    policy(&stage, "main", &format!("default: true, {KEYS}"));
+    policy(&stage, "other", &format!("aliases: [{{ name: only-here, category: chat }}], {KEYS}"));
 
     apply(
         &json!({

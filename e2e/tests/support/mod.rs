@@ -56,6 +56,10 @@ pub fn wait<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Result<T, S
     }
 }
 
+/// In a policy's spec: the key that [`Stage::key`] makes.
+pub const KEYS: &str =
+    "credentials: [{ provider: openrouter, secretRef: { name: openrouter, key: apiKey } }]";
+
 /// A namespace with restricted Pod Security and a wire server in it; deleted at the end, whatever happened.
 pub struct Stage {
     pub namespace: String,
@@ -75,6 +79,15 @@ impl Stage {
         apply(&demo.replace("vox-demo", &namespace).replace("vox-wire:demo", &image)).unwrap();
         kubectl(&["-n", &namespace, "rollout", "status", "deployment/wire", "--timeout=90s"]);
         Self { namespace }
+    }
+
+    /// Makes the Secret that [`KEYS`] names.
+    pub fn key(&self) {
+        apply(&format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{ name: openrouter, namespace: {} }}\nstringData: {{ apiKey: any-key-will-do }}\n",
+            self.namespace
+        ))
+        .unwrap();
     }
 
     /// Tells the wire server how a provider behaves.
