@@ -65,7 +65,11 @@ impl<'a> Object<'a> {
     pub(crate) fn pointer(&self, name: &str) -> String {
         let short = name.get(..name.floor_char_boundary(LONGEST_NAME)).unwrap_or_default();
         let cut = if short.len() < name.len() { "\u{2026}" } else { "" };
-        format!("{}/{}{cut}", self.at, short.replace('~', "~0").replace('/', "~1"))
+        let short = match short.contains(['~', '/']) {
+            false => Cow::Borrowed(short),
+            true => Cow::Owned(short.replace('~', "~0").replace('/', "~1")),
+        };
+        [&self.at, "/", &short, cut].concat()
     }
 
     /// Takes a member; one that is null is as if it were not there.
@@ -106,14 +110,14 @@ impl<'a> Object<'a> {
 
     /// Takes an object.
     pub(crate) fn object(&mut self, name: &str) -> Result<Option<Self>, TranslateError> {
-        let at = self.pointer(name);
-        self.take(name).map(|raw| Self::read(raw.get(), &at)).transpose()
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        Self::read(raw.get(), &self.pointer(name)).map(Some)
     }
 
     /// Takes a list, each item with its pointer.
     pub(crate) fn list(&mut self, name: &str) -> Result<Option<Vec<(String, &'a RawValue)>>, TranslateError> {
-        let at = self.pointer(name);
-        self.take(name).map(|raw| list(raw, &at)).transpose()
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        list(raw, &self.pointer(name)).map(Some)
     }
 
     /// Lets the members go that change nothing about the answer.

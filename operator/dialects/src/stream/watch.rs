@@ -1,7 +1,9 @@
 //! Streams that are passed through: frame by frame as they came, and looked at without reading each of them. A frame
 //! that is not complete waits: it is of no use to the client, and if it is cut nothing can follow it.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -11,6 +13,14 @@ use crate::dialect::Dialect;
 use crate::error::ErrorClass;
 use crate::event::Event;
 use crate::upstream::Reader;
+
+/// A member's name, ready to be looked for: to make it ready takes longer than to look through a piece.
+type Member = LazyLock<Finder<'static>>;
+
+static FINISH_REASON: Member = LazyLock::new(|| Finder::new("\"finish_reason\""));
+static USAGE: Member = LazyLock::new(|| Finder::new("\"usage\""));
+static ERROR: Member = LazyLock::new(|| Finder::new("\"error\""));
+static REFUSAL: Member = LazyLock::new(|| Finder::new("\"refusal\""));
 
 /// The state of one stream that is passed through.
 pub(super) struct Watch {
@@ -119,14 +129,12 @@ impl Watch {
         match self.dialect {
             Dialect::OpenAiChat | Dialect::OpenAiEmbeddings => {
                 data.starts_with("[DONE]")
-                    || ["\"finish_reason\"", "\"usage\"", "\"error\"", "\"refusal\""]
-                        .iter()
-                        .any(|member| is_set(data, member))
+                    || [&FINISH_REASON, &USAGE, &ERROR, &REFUSAL].iter().any(|member| is_set(data, member))
             }
             Dialect::AnthropicMessages => has("\"message_") || has("\"error\""),
             // Each piece of Gemini's repeats the usage.
             Dialect::GeminiGenerate => true,
-            Dialect::OllamaChat => is_set(data, "\"error\"") || has("\"done\":true") || has("\"done\": true"),
+            Dialect::OllamaChat => is_set(data, &ERROR) || has("\"done\":true") || has("\"done\": true"),
         }
     }
 }
@@ -137,9 +145,9 @@ fn whole_comment(held: &[u8]) -> bool {
 }
 
 /// Whether a member stands there, anywhere, with a value that is not null.
-fn is_set(data: &str, member: &str) -> bool {
-    memmem::find_iter(data.as_bytes(), member.as_bytes()).any(|at| {
-        let rest = data.get(at + member.len()..).unwrap_or_default().trim_start();
+fn is_set(data: &str, member: &Finder<'_>) -> bool {
+    member.find_iter(data.as_bytes()).any(|at| {
+        let rest = data.get(at + member.needle().len()..).unwrap_or_default().trim_start();
         rest.strip_prefix(':').is_some_and(|value| !value.trim_start().starts_with("null"))
     })
 }
@@ -151,7 +159,7 @@ fn usage_only(data: &str) -> bool {
         choices: Option<Vec<IgnoredAny>>,
         usage: Option<IgnoredAny>,
     }
-    is_set(data, "\"usage\"")
+    is_set(data, &USAGE)
         && serde_json::from_str::<Chunk>(data).is_ok_and(|chunk| {
             chunk.usage.is_some() && chunk.choices.is_some_and(|choices| choices.is_empty())
         })

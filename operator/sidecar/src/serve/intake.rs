@@ -29,7 +29,8 @@ pub(super) fn request(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Request, Problem> {
-    let hints = Hints { shape, headers };
+    let ours = headers.keys().any(|name| name.as_str().starts_with("x-vox-"));
+    let hints = Hints { shape, headers, ours };
     let choice = match shape.model.as_deref() {
         None | Some(vox_routing::AUTO) => Choice::Auto,
         // The name is kept with the decision, and none that can be served is as long.
@@ -80,12 +81,14 @@ fn one_of() -> String {
 struct Hints<'a> {
     shape: &'a RequestShape<'a>,
     headers: &'a HeaderMap,
+    /// Whether a header is a hint at all: most requests have none, and each look-up reads and hashes a name.
+    ours: bool,
 }
 
 impl<'a> Hints<'a> {
     /// In `metadata` a hint has the header's name without `x-`.
     fn text(&self, header: &'static str) -> Result<Option<&'a str>, Problem> {
-        let Some(value) = self.headers.get(header) else {
+        let Some(value) = self.ours.then(|| self.headers.get(header)).flatten() else {
             return Ok(header.strip_prefix("x-").and_then(|member| self.shape.metadata(member)));
         };
         let text = value.to_str().map_err(|_| wrong(header, "plain text"))?;

@@ -2,7 +2,6 @@
 //! another thread.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +24,8 @@ type Idle = (Sender, Instant);
 /// Idle connections of one worker.
 pub struct Pool {
     connector: Connector,
-    idle: RefCell<HashMap<Arc<Origin>, Vec<Idle>>>,
+    /// By origin: there are few, and whoever asks mostly has the very same one.
+    idle: RefCell<Vec<(Arc<Origin>, Vec<Idle>)>>,
 }
 
 /// Why there is no answer.
@@ -82,9 +82,11 @@ impl Kept {
             return;
         }
         let mut idle = self.pool.idle.borrow_mut();
-        let of_origin = idle.entry(self.origin).or_default();
-        if of_origin.len() < KEPT {
-            of_origin.push((self.connection, Instant::now()));
+        let connection = (self.connection, Instant::now());
+        match of_origin(&mut idle, &self.origin) {
+            Some(connections) if connections.len() < KEPT => connections.push(connection),
+            Some(_) => {}
+            None => idle.push((self.origin, vec![connection])),
         }
     }
 }
@@ -129,16 +131,16 @@ impl Pool {
     /// Closes what has been idle for too long.
     pub fn sweep(&self) {
         let mut idle = self.idle.borrow_mut();
-        for connections in idle.values_mut() {
+        for (_, connections) in idle.iter_mut() {
             connections.retain(|(connection, since)| !connection.is_closed() && since.elapsed() < IDLE);
         }
-        idle.retain(|_, connections| !connections.is_empty());
+        idle.retain(|(_, connections)| !connections.is_empty());
     }
 
     /// The connection that was used last: it is the least likely to have been closed.
     fn take(&self, origin: &Arc<Origin>) -> Option<Sender> {
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.get_mut(origin)?;
+        let connections = of_origin(&mut idle, origin)?;
         while let Some((connection, since)) = connections.pop() {
             if !connection.is_closed() && since.elapsed() < IDLE {
                 return Some(connection);
@@ -155,6 +157,18 @@ impl Pool {
     ) -> Answer {
         Answer { response, connection, origin: Arc::clone(origin), pool: Rc::clone(self) }
     }
+}
+
+/// The connections to this origin. Of different snapshots the same origin is another value.
+fn of_origin<'a>(
+    idle: &'a mut [(Arc<Origin>, Vec<Idle>)],
+    origin: &Arc<Origin>,
+) -> Option<&'a mut Vec<Idle>> {
+    let place = idle
+        .iter()
+        .position(|(kept, _)| Arc::ptr_eq(kept, origin))
+        .or_else(|| idle.iter().position(|(kept, _)| kept == origin))?;
+    idle.get_mut(place).map(|(_, connections)| connections)
 }
 
 fn no_answer(origin: &Origin, source: hyper::Error) -> SendError {
