@@ -82,6 +82,7 @@ fn request() -> impl Strategy<Value = Request> {
             needs: Needs { tools, embedding, ..Needs::default() },
             input_tokens,
             max_output_tokens,
+            answers: 1,
             images: 0,
             max_cost: money.map(Cost::from_pico_usd),
             force_cost: hints.1,
