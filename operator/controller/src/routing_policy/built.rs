@@ -23,9 +23,16 @@ const MODELS: u64 = 20_000;
 struct Inputs {
     uid: String,
     generation: i64,
-    /// Of each source: its name, the digest of its catalog, the provider, the base URL, and its tags.
-    sources: Vec<(String, Option<String>, String, String, Vec<String>)>,
+    sources: Vec<Source>,
     demands: Demands,
+}
+
+/// What of a source makes a difference.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Source {
+    name: String,
+    digest: Option<String>,
+    upstream: SourceUpstream,
 }
 
 /// What was built.
@@ -69,9 +76,8 @@ fn inputs(
 ) -> Inputs {
     let sources = spec.catalogs.iter().filter_map(|reference| {
         let models = catalogs.get(&reference.name)?.models.as_ref()?;
-        let SourceUpstream { provider, base_url, tags } = &models.upstream;
         let digest = models.catalog.digest.clone();
-        Some((reference.name.clone(), digest, provider.to_string(), base_url.clone(), tags.clone()))
+        Some(Source { name: reference.name.clone(), digest, upstream: models.upstream.clone() })
     });
     Inputs {
         uid: policy.uid.clone(),

@@ -7,7 +7,7 @@ use crate::catalog::published_catalog;
 use crate::{Error, Result, Store};
 
 /// Where a source's models are called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceUpstream {
     /// Who runs the server.
