@@ -49,5 +49,5 @@ up: ## Bring up a kind cluster, and an engine where none answers; keeps what is 
 down: ## Take down the cluster, the database, and the engine if `up` started it
 	$(HARNESS) down
 
-demo: ## Vox on that cluster, with two sources and a server that stands in for their providers
+demo: ## Vox on that cluster, with sources, policies, a gateway, a stand-in for the providers and a small real model
 	e2e/demo
