@@ -67,7 +67,7 @@ reasons! {
     SCHEDULE_MISSED = "ScheduleMissed";
     /// The policy can be decided with.
     ACCEPTED = "Accepted";
-    /// More than one policy of the namespace says `default: true`; pods that name none of them are refused.
+    /// More than one policy of the namespace says `default: true`; calls of pods that name none of them are refused.
     DEFAULT_AMBIGUOUS = "DefaultAmbiguous";
     /// Everything that the policy refers to is there.
     RESOLVED = "Resolved";

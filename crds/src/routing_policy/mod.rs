@@ -50,7 +50,7 @@ const NAME: &str = r"^[!-~]+$";
         priority = "1"
     ),
     validation = Rule::new("size(self.metadata.name) <= 63")
-        .message("metadata.name must be at most 63 characters: pods name their policy in a label")
+        .message("metadata.name must be at most 63 characters: pods name their policy in an annotation")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RoutingPolicySpec {

@@ -8,6 +8,7 @@ use crate::error::Error;
 /// Codes that have a page in `docs/errors`.
 const CODES: &[&str] = &[
     "all_attempts_failed",
+    "body_timeout",
     "body_too_large",
     "budget_spent",
     "malformed_request",
@@ -21,6 +22,7 @@ const CODES: &[&str] = &[
     "too_dear",
     "unknown_decision",
     "unknown_model",
+    "unsupported_encoding",
 ];
 
 /// An error body in OpenAI's dialect.

@@ -80,7 +80,7 @@ fn accepted(seen: &Observation<'_>) -> Verdict {
     }
     if !seen.other_defaults.is_empty() {
         let message = format!(
-            "spec.default is true here and in {}: pods that name no policy are refused until one of them gives way",
+            "spec.default is true here and in {}: calls of pods that name no policy are refused until only one says so",
             seen.other_defaults.join(", ")
         );
         return (false, reasons::DEFAULT_AMBIGUOUS, message);

@@ -1,5 +1,6 @@
-//! How many sidecars run which version of what a policy decides, in its status, and which keys they miss: counted for all policies together and
-//! written when it changed, so that a thousand sidecars that change at once are one write a policy and look.
+//! How many sidecars run which version of what a policy decides, in its status, and which keys they miss: counted for all
+//! policies together and written when it changed, so that a thousand sidecars that change at once are one write for each
+//! policy and look.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -74,7 +74,7 @@ pub enum NoPolicy {
     },
     /// None was named, and not exactly one is the default.
     #[error(
-        "namespace {namespace:?} has {count} default policies: name one of {} with --policy, or make one the default",
+        "namespace {namespace:?} has {count} default policies: name one of {} in the pod's annotation vox.dev/policy (or with --policy), or make only one the default",
         list(.has)
     )]
     Ambiguous {
