@@ -37,7 +37,7 @@ test: ## Everything that must hold: lint, all tests, and those of a cluster, whi
 	$(MAKE) lint
 	e2e/test
 
-bench: ## Measure the data path here, then the catalog's on the cluster of the demo where that is up
+bench: ## Measure the data path here; then, on the cluster of the demo where that is up, catalogs and a policy's way to sidecars
 	cargo bench --quiet --locked --package vox-sidecar --bench data_path
 	cargo bench --quiet --locked --package vox-routing --bench decide
 	env=$$($(HARNESS) env) && eval "$$env" && e2e/bench
