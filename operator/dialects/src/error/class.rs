@@ -102,8 +102,8 @@ impl ErrorClass {
         )
     }
 
-    /// Whether another model or provider may succeed. Not after the client's own mistakes. After a filter it may, and
-    /// whether that is wanted is for the policy to say.
+    /// Whether another model or provider may succeed. Not after the client's own mistakes. After a filter it may: what
+    /// one provider refuses, another may take.
     #[must_use]
     pub const fn may_succeed_elsewhere(self) -> bool {
         !matches!(self, Self::BadRequest)
