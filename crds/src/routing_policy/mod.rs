@@ -206,11 +206,11 @@ pub struct Weights {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1000))]
     pub availability: i64,
-    /// Good at many things.
+    /// Not leaning on one provider.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1000))]
     pub balance: i64,
-    /// Small enough for small machines.
+    /// Suits small and metered links.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1000))]
     pub mobile: i64,
