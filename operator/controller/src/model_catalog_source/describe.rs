@@ -2,7 +2,7 @@
 //! observation gives the same status, so that nothing is written when nothing changed.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use vox_crds::conditions::{reasons, types};
 use vox_crds::model_catalog_source::{
     AttemptStatus, CatalogStatus, EffectiveSettings, ModelCatalogSourceStatus,
@@ -12,6 +12,7 @@ use vox_store::catalog::{CatalogState, SourceState};
 use super::due::{later, promise};
 use super::messages;
 use super::validate::{Problem, ValidatedSource};
+use crate::condition::{self, Said, whole};
 
 /// Everything a status is made from.
 pub(crate) struct Observation<'a> {
@@ -83,12 +84,6 @@ pub(crate) fn describe(seen: &Observation<'_>) -> ModelCatalogSourceStatus {
         push(&mut status, seen, types::STALLED, "True", reasons::APPLY_REFUSED, refusal.to_owned());
     }
     status
-}
-
-/// Kubernetes keeps whole seconds: with parts of one, a status would differ from itself once it is read back, and be
-/// written again and again.
-fn whole(time: Timestamp) -> Time {
-    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
 }
 
 fn catalog(state: &CatalogState) -> CatalogStatus {
@@ -178,29 +173,16 @@ fn fresh(seen: &Observation<'_>, status: &ModelCatalogSourceStatus) -> Verdict {
     }
 }
 
-/// Adds a condition; its time is kept from before unless its status changed.
 fn push(
     status: &mut ModelCatalogSourceStatus,
     seen: &Observation<'_>,
-    kind: &str,
-    value: &str,
+    kind: &'static str,
+    value: &'static str,
     reason: impl Into<String>,
     message: String,
 ) {
-    let before = condition(seen.previous, kind).filter(|before| before.status == value);
-    status.conditions.push(Condition {
-        type_: kind.to_owned(),
-        status: value.to_owned(),
-        reason: reason.into(),
-        message: limited(message),
-        observed_generation: seen.generation,
-        last_transition_time: before.map_or(whole(seen.now), |before| before.last_transition_time.clone()),
-    });
-}
-
-/// A condition's message may be 32 KiB, an event's note 1 kB; nobody reads more.
-fn limited(message: String) -> String {
-    if message.chars().count() <= 900 { message } else { message.chars().take(899).chain(['…']).collect() }
+    let said = Said { kind, value, reason: reason.into(), message };
+    status.conditions.push(condition::condition(said, &seen.previous.conditions, seen.generation, seen.now));
 }
 
 /// The condition of a type.

@@ -1,7 +1,6 @@
 //! From what was observed to the status that a user reads. Pure: the same observation gives the same status.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use vox_contracts::TaskCategory;
 use vox_contracts::discovery::FailureClass;
 use vox_contracts::generated::routing::MIN_EVIDENCE_CALLS;
@@ -11,6 +10,7 @@ use vox_routing::{Needs, Offline, Request, Router};
 use vox_store::routing::PublishedSnapshot;
 
 use super::resolve::Unresolved;
+use crate::condition::{Said, condition, whole};
 
 /// Everything a status is made from.
 pub(crate) struct Observation<'a> {
@@ -26,6 +26,8 @@ pub(crate) struct Observation<'a> {
     pub(crate) missing_keys: Vec<String>,
     /// Tests of the spec that fail, and why.
     pub(crate) failing: Vec<String>,
+    /// Why the newest generation would serve nobody, if so.
+    pub(crate) nobody: Option<String>,
     /// What serves, if anything does.
     pub(crate) serving: Option<Serving<'a>>,
     pub(crate) now: Timestamp,
@@ -125,7 +127,8 @@ fn programmed(seen: &Observation<'_>) -> Verdict {
     if !seen.failing.is_empty() {
         return (false, reasons::TEST_FAILED, format!("{}{serves}", seen.failing.join("; ")));
     }
-    let message = format!("no model of the catalogs may serve any category{serves}");
+    let nobody = seen.nobody.as_deref().unwrap_or("the catalogs have no model");
+    let message = format!("no model may serve any category ({nobody}){serves}");
     (false, reasons::NO_CANDIDATE, message)
 }
 
@@ -157,7 +160,7 @@ fn evidence(seen: &Observation<'_>) -> Verdict {
         .count();
     if measured == 0 {
         let message = format!(
-            "no model has {MIN_EVIDENCE_CALLS} finished calls in any category yet; prices and the contract's rules decide"
+            "no model has figures of {MIN_EVIDENCE_CALLS} finished calls in any category; prices and the contract's rules decide"
         );
         return (false, reasons::TOO_FEW_CALLS, message);
     }
@@ -167,6 +170,11 @@ fn evidence(seen: &Observation<'_>) -> Verdict {
 /// Whether anybody serves any category.
 pub(crate) fn serves(router: &Router, now: Timestamp) -> bool {
     picks(router, now).iter().any(|pick| pick.model.is_some())
+}
+
+/// Why nobody serves the first category, which stands for all.
+pub(crate) fn nobody(router: &Router, now: Timestamp) -> Option<String> {
+    picks(router, now).into_iter().next().map(|pick| pick.reason)
 }
 
 /// Who serves each category, for a request of the contract's default complexity.
@@ -210,35 +218,21 @@ fn reason(first: Option<u32>, second: Option<u32>) -> String {
     }
 }
 
-/// Kubernetes keeps whole seconds: with parts of one, a status would differ from itself once it is read back.
-fn whole(time: Timestamp) -> Time {
-    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
-}
-
 fn push(
     status: &mut RoutingPolicyStatus,
     seen: &Observation<'_>,
-    kind: &str,
+    kind: &'static str,
     (holds, reason, message): Verdict,
 ) {
-    let value = if holds { "True" } else { "False" };
-    let before = seen.previous.conditions.iter().find(|condition| condition.type_ == kind);
-    let since =
-        before.filter(|before| before.status == value).map(|before| before.last_transition_time.clone());
-    status.conditions.push(Condition {
-        type_: kind.to_owned(),
-        status: value.to_owned(),
-        reason: reason.to_owned(),
-        message,
-        observed_generation: seen.generation,
-        last_transition_time: since.unwrap_or_else(|| whole(seen.now)),
-    });
+    let said = Said { kind, value: if holds { "True" } else { "False" }, reason: reason.to_owned(), message };
+    status.conditions.push(condition(said, &seen.previous.conditions, seen.generation, seen.now));
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
     use vox_crds::RoutingPolicySpec;
     use vox_routing::compile;
 
@@ -273,6 +267,7 @@ mod tests {
             unresolved: unresolved.into_iter().collect(),
             missing_keys: missing_keys.iter().map(|&key| key.to_owned()).collect(),
             failing: Vec::new(),
+            nobody: None,
             serving: Some(Serving { generation: 1, router: &router, snapshot }),
             now: Timestamp::UNIX_EPOCH,
         });

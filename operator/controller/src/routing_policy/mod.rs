@@ -182,7 +182,9 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
         .map(|failure| format!("test {} fails: {}", failure.test, failure.sentence))
         .collect();
     done("build");
-    let serves = router.as_ref().is_some_and(|router| describe::serves(router, Timestamp::now()));
+    let now = Timestamp::now();
+    let serves = router.as_ref().is_some_and(|router| describe::serves(router, now));
+    let nobody = router.as_ref().filter(|_| !serves).and_then(|router| describe::nobody(router, now));
     if serves && unresolved.is_empty() && failing.is_empty() {
         let _held = context.programming.read().await;
         // One that was deleted while this pass ran must not come back.
@@ -223,6 +225,7 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
         unresolved,
         missing_keys: context.missing.of(&namespace, &name, &policy.spec),
         failing,
+        nobody,
         serving: serving.zip(router.as_ref()).map(|(serving, router)| Serving {
             generation: serving.generation,
             router,

@@ -91,10 +91,6 @@ pub async fn run(
         if Instant::now() >= deadline {
             break;
         }
-        if !failures.is_empty() && !call.app.retries.allow(now) {
-            call.app.metrics.retries_withheld.inc();
-            break;
-        }
         // Where what is held suffices, nothing is waited for.
         let reservation = match served.budget.reserve(pick.worst_case.unwrap_or_default(), now).await {
             Ok(reservation) => reservation,
@@ -104,6 +100,11 @@ pub async fn run(
             }
         };
         let Some(attempt) = begin(served, pick, &call, failures.len(), reservation) else { continue };
+        // Counted where one is made: nothing has been sent yet, and what was set aside comes back.
+        if !failures.is_empty() && !call.app.retries.allow(now) {
+            call.app.metrics.retries_withheld.inc();
+            break;
+        }
         let id = attempt.record.deployment.clone();
         let mut others = decision.picks.iter().skip(place.saturating_add(1));
         let other = others.any(|pick| served.unavailable(pick.deployment, now).is_none());

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use serde::Serialize;
 use vox_dialects::{Dialect, shape};
 use vox_routing::Refusal;
+use vox_routing::request::Live as _;
 
 use super::{Body, Worker, intake, json};
 use crate::app::App;
@@ -67,11 +68,17 @@ async fn decided(
     app.metrics.decided(took);
     call.record.decided_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let live = view.recorded();
+    let left = live.day_budget_left();
     call.decided(&served, request, live, decision.as_ref().ok());
     match decision {
         Err(refusal) => {
-            let money = matches!(refusal, Refusal::BudgetSpent { .. } | Refusal::TooDear { .. });
-            let problem = if money && served.budget.is_away() {
+            // What is too dear for the request's own limit stays so when the operator is back.
+            let of_the_day = match &refusal {
+                Refusal::BudgetSpent { .. } => true,
+                Refusal::TooDear { limit, .. } => left == Some(*limit),
+                _ => false,
+            };
+            let problem = if of_the_day && served.budget.is_away() {
                 Problem::unpaid(NoMoney::Away, &served.policy)
             } else {
                 Problem::refused(&refusal)
