@@ -16,9 +16,6 @@ use crate::record::{Attempt, Outcome, Record};
 use crate::serving::Served;
 use crate::trace::{self, Span};
 
-/// Most records are no longer, in bytes.
-const LINE: usize = 2048;
-
 /// One request under way. Dropped, it is finished; where nobody has said how, the client went away.
 pub struct Call {
     /// What all workers share.
@@ -181,11 +178,8 @@ impl Drop for Call {
         record.cost_usd = costs.try_fold(Cost::ZERO, |sum, attempt| Some(sum.plus(attempt.cost_usd?)));
         self.app.metrics.request(record.outcome.as_str());
         if record.outcome != Outcome::Dry {
-            let mut line = Vec::with_capacity(LINE);
             let request = self.kept.as_ref().map(|kept| &kept.request);
-            if serde_json::to_writer(&mut line, &Line { record: &record, request }).is_ok() {
-                self.app.records.put(&line);
-            }
+            self.app.records.put(&Line { record: &record, request }.json());
         }
         if let Some(kept) = &self.kept {
             // It ends once.

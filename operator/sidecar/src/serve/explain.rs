@@ -17,7 +17,7 @@ struct Answer<'a> {
     decided_unix_ms: u64,
     /// Absent while the request is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
-    record: Option<Line<'a>>,
+    record: Option<&'a RawValue>,
     /// Absent when the snapshot is no longer held.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Box<RawValue>>,
@@ -31,10 +31,12 @@ pub(super) fn answer(app: &App, id: &str) -> Result<Response<Body>, Problem> {
         .served
         .upgrade()
         .map(|served| raw(&served.router.explain(&remembered.request, &remembered.live, remembered.at_ms)));
+    let line =
+        remembered.record.get().map(|record| Line { record, request: Some(&remembered.request) }.json());
     let answer = Answer {
         decision: id,
         decided_unix_ms: remembered.at_ms,
-        record: remembered.record.get().map(|record| Line { record, request: Some(&remembered.request) }),
+        record: line.as_deref().and_then(|line| serde_json::from_slice(line).ok()),
         explanation,
     };
     Ok(json(StatusCode::OK, &answer))
