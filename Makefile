@@ -4,6 +4,8 @@
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vox/target
 
 RUN := cargo run --quiet --locked --package
+# Programs as the tests build them: by itself each would have other features of its dependencies, and build them all again.
+BUILT := $(CARGO_TARGET_DIR)/debug
 HARNESS := $(RUN) vox-e2e --
 
 SHELL := bash
@@ -25,12 +27,13 @@ generate: ## Write what is made from the contracts, the kinds and the programs' 
 lint: ## Check formatting, clippy, generated files, contracts, scripts and charts; changes nothing
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets -- --deny warnings
-	$(RUN) vox-codegen -- --check
-	$(RUN) vox-crds --bin vox-crdgen -- --check
-	$(RUN) vox-controller -- reference | diff docs/reference/operator.md - || { echo 'run `make generate`' >&2; exit 1; }
-	$(RUN) vox-sidecar -- reference | diff docs/reference/sidecar.md - || { echo 'run `make generate`' >&2; exit 1; }
-	$(RUN) vox-cli -- reference --check docs/reference/cli.md
-	$(RUN) vox-cli -- ci contracts
+	cargo test --quiet --locked --workspace --no-run
+	$(BUILT)/vox-codegen --check
+	$(BUILT)/vox-crdgen --check
+	$(BUILT)/vox-operator reference | diff docs/reference/operator.md - || { echo 'run `make generate`' >&2; exit 1; }
+	$(BUILT)/vox-sidecar reference | diff docs/reference/sidecar.md - || { echo 'run `make generate`' >&2; exit 1; }
+	$(BUILT)/vox reference --check docs/reference/cli.md
+	$(BUILT)/vox ci contracts
 	e2e/lint
 
 test: ## Everything that must hold: lint, all tests, and those of a cluster, which is taken down afterwards
