@@ -3,8 +3,8 @@
 use crate::client;
 use crate::dialect::Dialect;
 use crate::error::{ErrorClass, Failure};
-use crate::event::Reply;
-use crate::upstream;
+use crate::event::{Event, Reply};
+use crate::upstream::{self, NotUnderstood};
 use crate::usage::{Finish, Usage};
 
 /// Why a 200 is no answer.
@@ -90,7 +90,7 @@ pub struct ClientContext {
 /// # Errors
 /// It is empty, not understood, holds no answer, or holds an error.
 pub fn read(dialect: Dialect, body: &[u8]) -> Result<AnswerFacts, AnswerError> {
-    reply(dialect, body).map(facts)
+    reply(dialect, body, upstream::facts).map(facts)
 }
 
 /// Translates an answer (2xx) from the provider's dialect into the client's: OpenAI chat or Anthropic messages.
@@ -112,7 +112,7 @@ pub fn translate(
         _ => None,
     };
     let write = write.ok_or(AnswerError::Unsupported { from, to })?;
-    let reply = reply(from, body)?;
+    let reply = reply(from, body, upstream::answer)?;
     if to == Dialect::AnthropicMessages && reply.finish != Some(Finish::Length) && !callable(&reply) {
         let place = "the arguments of a call, which are no JSON object,".to_owned();
         return Err(AnswerError::Malformed { dialect: from, place });
@@ -128,7 +128,10 @@ fn callable(reply: &Reply) -> bool {
     given.all(|text| text.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
 }
 
-fn reply(dialect: Dialect, body: &[u8]) -> Result<Reply, AnswerError> {
+/// Reads a whole answer, in one of the ways of [`upstream`].
+type Read = fn(Dialect, &str, &mut Vec<Event>) -> Result<bool, NotUnderstood>;
+
+fn reply(dialect: Dialect, body: &[u8], read: Read) -> Result<Reply, AnswerError> {
     let malformed = |place: String| AnswerError::Malformed { dialect, place };
     let text = std::str::from_utf8(body)
         .map_err(|error| malformed(format!("byte {} (not UTF-8)", error.valid_up_to())))?;
@@ -136,7 +139,7 @@ fn reply(dialect: Dialect, body: &[u8]) -> Result<Reply, AnswerError> {
         return Err(AnswerError::Empty);
     }
     let mut events = Vec::new();
-    let any = upstream::answer(dialect, text, &mut events).map_err(|error| malformed(error.0))?;
+    let any = read(dialect, text, &mut events).map_err(|error| malformed(error.0))?;
     let reply = Reply::of(events);
     match &reply.error {
         Some(failure) => Err(AnswerError::Upstream(failure.clone())),

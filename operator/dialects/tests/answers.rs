@@ -265,4 +265,18 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn an_answer_that_passes_through_is_understood_as_one_that_is_translated(
+        which in 0usize..3,
+        at in 0usize..600,
+        new in prop::option::of(any::<u8>()),
+    ) {
+        let (from, body) = answers()[which].clone();
+        let mut body = body.to_string().into_bytes();
+        let at = at % body.len();
+        body[at] = new.unwrap_or(body[at]);
+        let made = translate(from, OpenAiChat, &body, &context()).map(|made| made.facts);
+        prop_assert_eq!(read(from, &body), made);
+    }
 }

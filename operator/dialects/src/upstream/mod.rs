@@ -61,6 +61,14 @@ pub(crate) fn answer(dialect: Dialect, text: &str, events: &mut Vec<Event>) -> R
     }
 }
 
+/// As [`answer`], where only ids, counts and the end are wanted: what costs much to copy can be missing.
+pub(crate) fn facts(dialect: Dialect, text: &str, events: &mut Vec<Event>) -> Result<bool, NotUnderstood> {
+    match dialect {
+        Dialect::OpenAiChat => openai::facts(text, events),
+        _ => answer(dialect, text, events),
+    }
+}
+
 /// A count that some providers write as 12.0, null, or not at all. What is no count is as if it were not there.
 fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let value = Option::<serde_json::Value>::deserialize(deserializer)?;

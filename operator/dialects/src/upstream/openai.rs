@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::json::text;
 use crate::usage::{Finish, Usage};
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow)]
     id: Option<Cow<'a, str>>,
@@ -153,6 +153,8 @@ impl Counts {
 #[derive(Default)]
 pub(crate) struct Reader {
     started: bool,
+    /// Whether texts and calls are passed over: of an answer that goes on as it came they would be copies.
+    brief: bool,
     /// The provider's index and id of each call.
     calls: Vec<(u64, String)>,
 }
@@ -203,6 +205,9 @@ impl Reader {
     }
 
     fn message(&mut self, message: Message<'_>, events: &mut Vec<Event>) {
+        if self.brief {
+            return refusal(message.refusal, events);
+        }
         let reasoning = message.reasoning_content.or(message.reasoning).and_then(|raw| text(raw.get()));
         if let Some(text) = reasoning.filter(|text| !text.is_empty()) {
             events.push(Event::Reasoning(text.into_owned()));
@@ -210,9 +215,7 @@ impl Reader {
         if let Some(raw) = message.content {
             content(raw, events);
         }
-        if let Some(text) = message.refusal.filter(|text| !text.is_empty()) {
-            events.push(Event::Refusal(text.into_owned()));
-        }
+        refusal(message.refusal, events);
         for call in message.tool_calls.unwrap_or_default() {
             self.call(call, events);
         }
@@ -252,6 +255,12 @@ impl Reader {
     }
 }
 
+fn refusal(text: Option<Cow<'_, str>>, events: &mut Vec<Event>) {
+    if let Some(text) = text.filter(|text| !text.is_empty()) {
+        events.push(Event::Refusal(text.into_owned()));
+    }
+}
+
 fn content(raw: &RawValue, events: &mut Vec<Event>) {
     if let Some(text) = text(raw.get()) {
         if !text.is_empty() {
@@ -278,21 +287,36 @@ fn content(raw: &RawValue, events: &mut Vec<Event>) {
 
 /// A whole answer; false when it has no choices and no error.
 pub(super) fn answer(data: &str, events: &mut Vec<Event>) -> Result<bool, NotUnderstood> {
+    whole(Reader::default(), data, events)
+}
+
+/// As [`answer`], without texts and calls.
+pub(super) fn facts(data: &str, events: &mut Vec<Event>) -> Result<bool, NotUnderstood> {
+    whole(Reader { brief: true, ..Reader::default() }, data, events)
+}
+
+fn whole(mut reader: Reader, data: &str, events: &mut Vec<Event>) -> Result<bool, NotUnderstood> {
     let chunk: Chunk<'_> = serde_json::from_str(data)?;
     let any = chunk.error.is_some() || chunk.choices.as_ref().is_some_and(|choices| !choices.is_empty());
-    Reader::default().chunk(chunk, data, events);
+    reader.chunk(chunk, data, events);
     Ok(any)
 }
 
 /// An answer of embeddings: of it only model and usage matter here.
 pub(super) fn embeddings(data: &str, events: &mut Vec<Event>) -> Result<bool, NotUnderstood> {
     #[derive(Deserialize)]
-    struct Vectors {
+    struct Vectors<'a> {
+        #[serde(borrow)]
+        id: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        model: Option<Cow<'a, str>>,
+        usage: Option<Counts>,
+        #[serde(borrow)]
+        error: Option<&'a RawValue>,
         data: Option<Vec<serde::de::IgnoredAny>>,
     }
-    let chunk: Chunk<'_> = serde_json::from_str(data)?;
-    let failed = chunk.error.is_some();
-    Reader::default().chunk(chunk, data, events);
-    let vectors: Vectors = serde_json::from_str(data)?;
-    Ok(failed || vectors.data.is_some_and(|data| !data.is_empty()))
+    let Vectors { id, model, usage, error, data: vectors } = serde_json::from_str(data)?;
+    let any = error.is_some() || vectors.is_some_and(|vectors| !vectors.is_empty());
+    Reader::default().chunk(Chunk { id, model, usage, error, ..Chunk::default() }, data, events);
+    Ok(any)
 }
