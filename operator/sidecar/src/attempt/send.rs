@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use vox_dialects::request::{Target as To, rewrite_model, translate};
@@ -48,12 +48,9 @@ pub(super) async fn send(
     let place = &target.place;
     let origin = place.origin.as_ref().ok_or_else(Failed::no_url)?;
     let (dialect, body, withhold_usage) = said(asked, target)?;
-    let path = match (dialect, place.dialect) {
-        // Ollama's base is its bare origin, and OpenAI's API is below it.
-        (Dialect::OpenAiEmbeddings, Dialect::OllamaChat) => format!("{}/v1/embeddings", place.path),
-        _ => format!("{}{}", place.path, dialect.path(&target.model, asked.shape.stream)),
-    };
-    let mut request = Request::post(path).body(Full::new(body)).map_err(|_| Failed::no_url())?;
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = target.paths.of(dialect, asked.shape.stream).ok_or_else(Failed::no_url)?.clone();
     let headers = request.headers_mut();
     headers.reserve(HEADERS);
     headers.insert(header::HOST, origin.authority.clone());

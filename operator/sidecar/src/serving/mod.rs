@@ -1,5 +1,6 @@
 //! What workers decide and call from: one policy of one snapshot, with everything that a request needs worked out once.
 
+mod paths;
 mod place;
 mod prices;
 
@@ -11,6 +12,7 @@ use vox_routing::request::Unavailable;
 
 use vox_routing::{Cost, PolicySnapshot, Router, Snapshot};
 
+pub use paths::Paths;
 pub use place::Place;
 pub use prices::Prices;
 
@@ -53,6 +55,8 @@ pub struct Target {
     pub max_output_tokens: Option<u64>,
     /// Its upstream.
     pub place: Arc<Place>,
+    /// Where its calls go there.
+    pub paths: Paths,
     /// Its prices.
     pub prices: Prices,
     /// Its failures.
@@ -184,6 +188,7 @@ impl Served {
                 prices: Prices::new(&deployment.entry.pricing),
                 breaker: lasting.breaker(&deployment.id, &place.url),
                 id: Name::from(deployment.id.as_str()),
+                paths: Paths::new(&place, &deployment.entry.model_id),
                 place,
             }
         });
