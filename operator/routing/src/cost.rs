@@ -85,16 +85,7 @@ impl Cost {
 impl fmt::Display for Cost {
     /// USD as a decimal, without trailing zeros.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, mut part) = (self.0 / PER_USD, self.0 % PER_USD);
-        if part == 0 {
-            return write!(f, "{whole}");
-        }
-        let mut places = 12;
-        while part % 10 == 0 {
-            part /= 10;
-            places -= 1;
-        }
-        write!(f, "{whole}.{part:0places$}")
+        Decimal::from_i128_with_scale(i128::from(self.0), 12).normalize().fmt(f)
     }
 }
 
