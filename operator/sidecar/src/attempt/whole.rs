@@ -43,7 +43,7 @@ pub(super) async fn read(
 /// What a translated answer says that its provider does not.
 pub(super) fn context(call: &Call) -> ClientContext {
     ClientContext {
-        id: call.id().simple().to_string(),
+        id: call.id().hyphenated().to_string(),
         created: call.record.started_unix_ms / 1000,
         model: None,
     }
