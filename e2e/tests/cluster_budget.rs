@@ -103,6 +103,11 @@ fn spend(stage: &Stage, per_day: &str, when: &str) {
     apply(&job.to_string()).unwrap();
 }
 
+/// A namespace that no earlier run had: what was spent today belongs to names, and outlives policies and namespaces.
+fn stage(name: &str) -> Stage {
+    Stage::new(&format!("{name}-{}", std::process::id()))
+}
+
 fn status(namespace: &str) -> Value {
     let text = kubectl(&["-n", namespace, "get", "rpol", "main", "-o", "json"]);
     serde_json::from_str::<Value>(&text).unwrap()["status"].clone()
@@ -128,7 +133,7 @@ fn usd(status: &Value, field: &str) -> f64 {
 #[test]
 #[ignore = "needs a cluster; make test runs it"]
 fn a_spent_budget_is_refused_in_the_clients_dialect_and_shown_in_the_status() {
-    let stage = Stage::new("spent");
+    let stage = stage("spent");
     spend(&stage, "0.05", "");
     let refused = said(&stage.namespace, "refused");
     // What is left at the end is less than a request may cost, or nothing.
@@ -146,7 +151,7 @@ fn a_spent_budget_is_refused_in_the_clients_dialect_and_shown_in_the_status() {
 #[test]
 #[ignore = "needs a cluster; make test runs it"]
 fn without_the_operator_a_sidecar_spends_its_lease_and_no_more() {
-    let stage = Stage::new("lease");
+    let stage = stage("lease");
     let namespace = &stage.namespace;
     spend(&stage, "6.40", OPERATOR_AWAY);
     said(namespace, "served");
