@@ -10,12 +10,13 @@ const SOON: Duration = Duration::from_secs(90);
 
 #[test]
 #[ignore = "needs a cluster; make test runs it"]
-fn the_demo_ends_with_two_fresh_sources() {
+fn the_demo_ends_with_three_fresh_sources() {
     let table = kubectl(&["get", "modelcatalogsources", "-n", "shop"]);
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["NAME", "PROVIDER", "MODELS", "FRESH", "REFRESHED", "NEXT", "AGE"]);
-    assert_eq!(rows[1][..4], ["ollama", "ollama", "8", "True"]);
-    assert_eq!(rows[2][..4], ["openrouter", "openrouter", "312", "True"]);
+    assert_eq!(rows[1][..4], ["model-server", "llama-cpp", "1", "True"]);
+    assert_eq!(rows[2][..4], ["ollama", "ollama", "8", "True"]);
+    assert_eq!(rows[3][..4], ["openrouter", "openrouter", "312", "True"]);
 }
 
 #[test]
