@@ -44,7 +44,6 @@ bench: ## Measure the data path here; then, on the cluster of the demo where tha
 	cargo bench --quiet --locked --package vox-sidecar --bench data_path
 	cargo bench --quiet --locked --package vox-routing --bench decide
 	env=$$($(HARNESS) env) && eval "$$env" && e2e/bench
-	env=$$($(HARNESS) env) && eval "$$env" && e2e/bench-sidecars
 
 up: ## Bring up a kind cluster, and an engine where none answers; keeps what is healthy
 	$(HARNESS) up
