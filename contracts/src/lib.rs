@@ -8,6 +8,8 @@ pub mod discovery;
 pub mod entry;
 pub mod generated;
 pub mod inference;
+pub mod model_key;
+pub mod outcome;
 pub mod price;
 pub mod spec;
 

@@ -1,0 +1,3 @@
+DROP TABLE model_pricing_catalog;
+DROP TABLE scoreboard_rollup;
+DROP TABLE model_scoreboard;
