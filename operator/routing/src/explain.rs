@@ -7,7 +7,7 @@ use vox_contracts::{ModelTier, TaskCategory};
 
 use crate::asked::{Asked, Band};
 use crate::cost::Cost;
-use crate::decision::Filter;
+use crate::decision::{Filter, Pick};
 use crate::judge::Judged;
 use crate::plan::{Plan, route};
 use crate::policy::Weights;
@@ -149,11 +149,12 @@ impl Router {
         let Ok(asking) = self.asking(request, live) else { return empty };
         let walk = asking.walk(self, request, live, now_unix_ms);
         let attempts = attempts(asking.ranking);
+        let picks = decision.as_ref().map(|decision| decision.picks.as_slice()).unwrap_or_default();
         let mut place = 0;
         let candidates = self
             .judge(&asking, walk)
             .iter()
-            .filter_map(|judged| self.candidate(&asking, &walk, judged, &mut place, attempts))
+            .filter_map(|judged| self.candidate(&asking, &walk, judged, &mut place, picks))
             .collect();
         Explanation {
             asked: asking.asked,
@@ -180,7 +181,7 @@ impl Router {
         walk: &Walk<'_>,
         judged: &Judged,
         place: &mut usize,
-        attempts: usize,
+        picks: &[Pick],
     ) -> Option<Candidate> {
         let plan = &asking.ranking.plan;
         let deployment = self.snapshot.deployments.get(judged.ranked.deployment as usize)?;
@@ -200,7 +201,7 @@ impl Router {
         Some(Candidate {
             deployment: deployment.id.clone(),
             place: here,
-            picked: here.is_some_and(|here| here <= attempts),
+            picked: picks.iter().any(|pick| pick.deployment == judged.ranked.deployment as usize),
             tier: deployment.entry.tier,
             score: judged.ranked.score,
             parts: parts.to_vec(),

@@ -31,6 +31,8 @@ pub(crate) struct Facts {
     /// Runs on hardware of one's own.
     pub(crate) local: bool,
     pub(crate) has_penalties: bool,
+    /// The place of its upstream among the snapshot's; none that is not there.
+    pub(crate) upstream: Option<u16>,
     /// Its place among the families of the router; none where nobody knows who made it.
     pub(crate) family: Option<u16>,
     pub(crate) context: Option<u64>,
@@ -146,8 +148,8 @@ impl LongPrice {
 }
 
 impl Facts {
-    /// `family` is its place among the router's families, `local` what its upstream says.
-    pub(crate) fn of(deployment: &Deployment, family: Option<u16>, local: bool) -> Self {
+    /// `family` is its place among the router's families, `upstream` its upstream's place and whether that is local.
+    pub(crate) fn of(deployment: &Deployment, family: Option<u16>, upstream: Option<(usize, bool)>) -> Self {
         let entry = &deployment.entry;
         let supports = &entry.supports;
         Self {
@@ -160,7 +162,8 @@ impl Facts {
             tier: entry.tier,
             makes_text: makes_text(entry),
             makes_vectors: makes(entry, "embedding") || entry.strengths.contains(&StrengthTag::Embedding),
-            local,
+            local: upstream.is_some_and(|(_, local)| local),
+            upstream: upstream.and_then(|(place, _)| u16::try_from(place).ok()),
             has_penalties: !deployment.penalties.is_empty(),
             family,
             context: entry.context_length_tokens,

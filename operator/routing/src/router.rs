@@ -43,7 +43,8 @@ impl Router {
     /// Ranks all candidates for all categories and complexities: some milliseconds for some hundred candidates.
     #[must_use]
     pub fn new(snapshot: PolicySnapshot) -> Self {
-        let upstream = |name: &str| snapshot.upstreams.iter().find(|upstream| upstream.name == name);
+        let place = |name: &str| snapshot.upstreams.iter().position(|upstream| upstream.name == name);
+        let upstream = |name: &str| snapshot.upstreams.get(place(name)?);
         let mut families: Vec<String> =
             snapshot.deployments.iter().filter_map(|deployment| deployment.entry.family.clone()).collect();
         families.sort_unstable();
@@ -54,8 +55,9 @@ impl Router {
             .deployments
             .iter()
             .map(|deployment| {
-                let local = upstream(&deployment.upstream).is_some_and(|upstream| upstream.local);
-                Facts::of(deployment, deployment.entry.family.as_ref().and_then(family), local)
+                let upstream = place(&deployment.upstream)
+                    .and_then(|place| Some((place, snapshot.upstreams.get(place)?.local)));
+                Facts::of(deployment, deployment.entry.family.as_ref().and_then(family), upstream)
             })
             .collect();
         let admission: Vec<Option<Filter>> = snapshot

@@ -13,6 +13,9 @@ use crate::rank::{Ranked, Ranking};
 use crate::request::{Live, Request};
 use crate::snapshot::Deployment;
 
+/// So many candidates of other upstreams are looked at for one that may serve: a decision stays a matter of microseconds.
+const OTHERS: usize = 64;
+
 /// All that a walk reads.
 #[derive(Clone, Copy)]
 pub(crate) struct Walk<'a> {
@@ -100,8 +103,39 @@ impl Walk<'_> {
         }
     }
 
-    /// The best `at_most`, best first.
+    /// The best `at_most`, best first. Where one upstream has them all, the last is the best of the others: an upstream
+    /// that is away is away with all its models.
     pub(crate) fn keep(&self, order: &[Ranked], at_most: usize) -> Kept {
+        let mut kept = self.best(order, at_most);
+        if at_most > 1 && kept.picks.len() == at_most && !self.force_cost {
+            self.spread(order, &mut kept.picks);
+        }
+        kept
+    }
+
+    /// Puts the best candidate of another upstream last, where all picks are of one.
+    fn spread(&self, order: &[Ranked], picks: &mut [Pick]) {
+        let upstream = |place: usize| self.facts.get(place).and_then(|facts| facts.upstream);
+        let sole = picks.first().and_then(|pick| upstream(pick.deployment));
+        if picks.iter().any(|pick| upstream(pick.deployment) != sole) {
+            return;
+        }
+        let others = |pass: &Option<(bool, bool)>| {
+            let pass = *pass;
+            order.iter().filter(move |ranked| {
+                upstream(ranked.deployment as usize) != sole
+                    && pass.is_none_or(|pass| pass == self.group(ranked))
+            })
+        };
+        for ranked in self.passes().iter().flat_map(others).take(OTHERS) {
+            if let (Ok(worst_case), Some(last)) = (self.admits(ranked), picks.last_mut()) {
+                *last = Pick { deployment: ranked.deployment as usize, score: ranked.score, worst_case };
+                return;
+            }
+        }
+    }
+
+    fn best(&self, order: &[Ranked], at_most: usize) -> Kept {
         let mut kept = Kept { picks: Vec::with_capacity(at_most.min(8)), penalised: Vec::new() };
         for pass in self.passes() {
             for ranked in order {

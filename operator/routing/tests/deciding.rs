@@ -28,6 +28,18 @@ fn without_evidence_the_cheaper_of_equals_comes_first() {
 }
 
 #[test]
+fn the_last_of_several_picks_is_of_another_upstream_than_all_before_it() {
+    let all = vec![at("u/a", "0.1"), at("u/b", "0.2"), at("u/c", "0.3"), at("u/d", "0.4"), at("own/x", "9")];
+    assert_eq!(decided(&router(Policy::default(), all), &chat()), ["u/a", "u/b", "own/x"]);
+    let spread = vec![at("u/a", "0.1"), at("own/x", "0.2"), at("u/c", "0.3"), at("own/y", "9")];
+    assert_eq!(
+        decided(&router(Policy::default(), spread), &chat()),
+        ["u/a", "own/x", "u/c"],
+        "they differ anyway"
+    );
+}
+
+#[test]
 fn a_cheap_model_with_a_bad_record_loses_to_a_proven_one() {
     let category = TaskCategory::Chat;
     let all =

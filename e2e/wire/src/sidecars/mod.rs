@@ -84,6 +84,7 @@ impl Sidecars {
             policy: self.policy.clone(),
             events,
             known: Default::default(),
+            reader: Default::default(),
         };
         let begun = Instant::now();
         let mut fleet = Fleet::start(Arc::new(shared), told, tokens);

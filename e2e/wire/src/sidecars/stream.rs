@@ -2,17 +2,17 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::Read as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use bytes::{Buf as _, Bytes, BytesMut};
 use flate2::bufread::GzDecoder;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, header};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connect::Server;
 use super::document;
@@ -22,6 +22,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(45);
 const CONNECT: Duration = Duration::from_secs(10);
+/// So much later than the operator asked, at most: not all at once.
+const LATER: Duration = Duration::from_secs(1);
+/// How soon to look whether what waits is known now.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// Members that are kept to compare others with.
 const KEPT: usize = 4;
 /// A heartbeat is shorter than this.
@@ -49,10 +53,13 @@ pub(super) struct Shared {
     pub(super) events: UnboundedSender<Event>,
     /// What was read last.
     pub(super) known: watch::Sender<Vec<Known>>,
+    /// Held by the one that reads.
+    pub(super) reader: Mutex<()>,
 }
 
-/// A gzip member of the operator's body that one sidecar has read. The first sidecar reads all of them; the others are sent
-/// the same bytes, and comparing them costs this one machine less than decompressing them a thousand times.
+/// A gzip member of the operator's body that one sidecar has read. The others are sent the same bytes, and comparing them
+/// costs this one machine less than decompressing them a thousand times. Whoever first has what nobody knows reads it: not
+/// every version comes to everybody.
 #[derive(Clone)]
 pub(super) struct Known {
     member: Bytes,
@@ -74,15 +81,21 @@ impl Sidecar {
         loop {
             let version = self.version;
             let mut was_open = false;
-            if let Err(error) = self.follow(&mut was_open).await {
-                self.tell(Event::Ended { was_open, why: format!("{error:#}") });
-            }
+            let ended = self.follow(&mut was_open).await;
             pause = if self.version > version { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
-            sleep(jittered(pause)).await;
+            let asked = match ended {
+                Ok(asked) => asked,
+                Err(error) => {
+                    self.tell(Event::Ended { was_open, why: format!("{error:#}") });
+                    None
+                }
+            };
+            sleep(asked.map_or_else(|| jittered(pause), |asked| asked + jittered(LATER))).await;
         }
     }
 
-    async fn follow(&mut self, is_open: &mut bool) -> anyhow::Result<()> {
+    /// When the operator said to come again, if it took no stream.
+    async fn follow(&mut self, is_open: &mut bool) -> anyhow::Result<Option<Duration>> {
         let Shared { operator, namespace, policy, .. } = &*self.shared;
         let mut connection = timeout(CONNECT, operator.connect()).await.context("late")??;
         let path = format!("/v1/namespaces/{namespace}/snapshot?after={}&policy={policy}", self.version);
@@ -94,23 +107,33 @@ impl Sidecar {
             .body(Full::<Bytes>::default())?;
         let response = timeout(SILENCE, connection.send_request(request)).await.context("late")??;
         if !response.status().is_success() {
-            bail!("the operator answered {}", response.status());
+            let after = response.headers().get(header::RETRY_AFTER).and_then(|after| after.to_str().ok());
+            let after = after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+            self.tell(Event::Ended {
+                was_open: false,
+                why: format!("the operator answered {}", response.status()),
+            });
+            return Ok(after);
         }
         self.tell(Event::Opened);
         *is_open = true;
         let mut body = response.into_body();
         let mut known = self.shared.known.subscribe();
         let (mut waiting, mut at) = (BytesMut::new(), Instant::now());
+        let mut heard = at;
         loop {
             tokio::select! {
-                frame = timeout(SILENCE, body.frame()) => {
+                frame = timeout_at(heard + SILENCE, body.frame()) => {
                     let frame = frame.context("silent")?.context("the stream ended")??;
+                    heard = Instant::now();
                     if let Ok(data) = frame.into_data() {
                         waiting.extend_from_slice(&data);
-                        at = Instant::now();
+                        at = heard;
                     }
                 }
                 _ = known.changed(), if !waiting.is_empty() => {}
+                // Whoever read meanwhile may have read another version.
+                () = sleep(LOOK_AGAIN), if !waiting.is_empty() => {}
             }
             while let Some(version) = self.next(&mut waiting, &known.borrow_and_update().clone())? {
                 self.take(version, at);
@@ -124,8 +147,12 @@ impl Sidecar {
             waiting.advance(same.member.len());
             return Ok(Some(same.version.unwrap_or_default()));
         }
-        let reads = self.number == 0 || waiting.len() < SHORT;
-        if waiting.is_empty() || !reads {
+        if waiting.is_empty() {
+            return Ok(None);
+        }
+        // A heartbeat costs less than waiting for another to read it.
+        let reader = self.shared.reader.try_lock();
+        if reader.is_err() && waiting.len() >= SHORT {
             return Ok(None);
         }
         let Some((line, length)) = read(waiting)? else { return Ok(None) };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use vox_dialects::{AnswerError, ErrorClass, Failure, TranslateError};
 
-use crate::live::Permit;
+use crate::live::Permits;
 use crate::upstream::{ConnectError, SendError};
 
 /// What follows from a failure.
@@ -131,6 +131,11 @@ impl Failed {
         }
     }
 
+    /// Whether no connection came about: no model of the upstream can be reached then.
+    pub(super) fn is_unreached(&self) -> bool {
+        matches!(self.class, "dns" | "tls" | "connect" | "connect_timeout")
+    }
+
     /// Whether an upstream may have worked on it, and nobody will say for how much: the request went out, and no error
     /// came back.
     pub(super) fn may_have_cost(&self) -> bool {
@@ -148,7 +153,7 @@ impl Failed {
     }
 
     /// Tells the breaker.
-    pub(super) fn tell(&self, permit: Permit, now_ms: u64) {
+    pub(super) fn tell(&self, permit: Permits, now_ms: u64) {
         match self.verdict {
             Verdict::Limited => permit.limited(self.retry_after, now_ms),
             Verdict::Full => permit.full(self.retry_after, now_ms),

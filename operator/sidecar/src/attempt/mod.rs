@@ -25,11 +25,11 @@ use time::Time;
 
 use crate::call::{Call, millis};
 use crate::ids::now_ms;
-use crate::live::{Permit, Reservation};
+use crate::live::{Permits, Reservation};
 use crate::problem::Problem;
 use crate::record::{Attempt, Name, Outcome};
 use crate::serve::Body;
-use crate::serving::{Served, Target};
+use crate::serving::{Place, Served, Target};
 use crate::upstream::Pool;
 
 /// What the client asked for.
@@ -50,7 +50,7 @@ struct Try {
     target: Arc<Served>,
     place: usize,
     started: Instant,
-    permit: Permit,
+    permit: Permits,
     /// Settled when the attempt ends; nothing afterwards.
     reservation: Option<Reservation>,
     worst_case: Option<vox_routing::Cost>,
@@ -86,10 +86,15 @@ pub async fn run(
     let deadline = Instant::now() + patience;
     let mut failures: Vec<(Name, Failed)> = Vec::new();
     let mut unpaid = None;
+    let mut unreached = None;
     for (place, pick) in decision.picks.iter().enumerate() {
         let now = now_ms();
         if Instant::now() >= deadline {
             break;
+        }
+        let rest = decision.picks.get(place..).unwrap_or_default();
+        if passed_over(served, rest, unreached.as_ref()) {
+            continue;
         }
         // Where what is held suffices, nothing is waited for.
         let reservation = match served.budget.reserve(pick.worst_case.unwrap_or_default(), now).await {
@@ -115,6 +120,9 @@ pub async fn run(
             Err((returned, failed)) => {
                 call = returned;
                 let clients = failed.verdict == Verdict::Clients;
+                if failed.is_unreached() {
+                    unreached = served.targets.get(pick.deployment).map(|target| Arc::clone(&target.place));
+                }
                 failures.push((id, failed));
                 if clients {
                     break;
@@ -127,6 +135,16 @@ pub async fn run(
         _ => conclude(asked.dialect, served, decision, failures),
     };
     Err((call, problem))
+}
+
+/// Whether the first of these candidates is of the upstream that could not be reached a moment ago, while a later one is
+/// of another: a second model there would cost the client a second wait for the same.
+fn passed_over(served: &Served, rest: &[Pick], unreached: Option<&Arc<Place>>) -> bool {
+    let is_away = |pick: &Pick| {
+        let place = served.targets.get(pick.deployment).map(|target| &target.place);
+        place.zip(unreached).is_some_and(|(place, unreached)| Arc::ptr_eq(place, unreached))
+    };
+    rest.first().is_some_and(is_away) && !rest.iter().all(is_away)
 }
 
 /// The right to call this candidate, if it still can be called: since the decision others may have failed there.
@@ -142,7 +160,7 @@ fn begin(
     if target.place.unavailable(now).is_some() {
         return None;
     }
-    let permit = target.breaker.begin(now)?;
+    let permit = Permits::begin(&target.breaker, &target.place.breaker, now)?;
     Some(Try {
         number: number.saturating_add(1),
         target: Arc::clone(served),

@@ -8,6 +8,8 @@ use vox_routing::request::Unavailable;
 
 /// So many failures in a row open the circuit.
 const CONSECUTIVE: u32 = 5;
+/// Of a whole upstream so many do: more than one of its models has to fail, unless nothing else of it is called.
+const CONSECUTIVE_OF_ALL: u32 = 10;
 /// So do failures of this share of the calls of a window, per mille, if there were enough calls to tell.
 const RATE_PER_MILLE: u32 = 500;
 const RATE_CALLS: u32 = 20;
@@ -20,9 +22,11 @@ const LIMITED_MS: u64 = 1_000;
 /// No `Retry-After` is believed beyond this.
 const LIMITED_MAX_MS: u64 = 3_600_000;
 
-/// The state of one deployment.
+/// The state of one deployment, or of an upstream with all its deployments.
 #[derive(Debug, Default)]
 pub struct Breaker {
+    /// An upstream's. A share of failures opens none: that may be one bad model among good ones.
+    of_all: bool,
     in_a_row: AtomicU32,
     /// When the window began, and calls and failures in it. Racing workers may lose a count, never a whole window.
     window_ms: AtomicU64,
@@ -45,6 +49,12 @@ pub struct Permit {
 }
 
 impl Breaker {
+    /// Of an upstream with all its deployments.
+    #[must_use]
+    pub fn of_all() -> Self {
+        Self { of_all: true, ..Self::default() }
+    }
+
     /// Why it cannot be called now.
     #[must_use]
     pub fn unavailable(&self, now_ms: u64) -> Option<Unavailable> {
@@ -93,9 +103,11 @@ impl Breaker {
         }
         let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
         let in_a_row = self.in_a_row.fetch_add(1, Relaxed).saturating_add(1);
-        let often =
-            calls >= RATE_CALLS && failures.saturating_mul(1000) >= calls.saturating_mul(RATE_PER_MILLE);
-        if in_a_row >= CONSECUTIVE || often {
+        let often = !self.of_all
+            && calls >= RATE_CALLS
+            && failures.saturating_mul(1000) >= calls.saturating_mul(RATE_PER_MILLE);
+        let most = if self.of_all { CONSECUTIVE_OF_ALL } else { CONSECUTIVE };
+        if in_a_row >= most || often {
             self.open(now_ms);
         }
     }
@@ -205,6 +217,18 @@ mod tests {
             breaker.begin(1).unwrap().failed(1);
         }
         assert_eq!(breaker.unavailable(1), Some(Unavailable::CircuitOpen));
+    }
+
+    #[test]
+    fn an_upstream_opens_when_all_fail_and_not_for_a_share_of_failures() {
+        let upstream = Arc::new(Breaker::of_all());
+        for _ in 0..RATE_CALLS {
+            upstream.begin(1).unwrap().succeeded(1);
+            upstream.begin(1).unwrap().failed(1);
+        }
+        assert_eq!(upstream.unavailable(1), None);
+        (1..CONSECUTIVE_OF_ALL).for_each(|_| upstream.begin(1).unwrap().failed(1));
+        assert_eq!(upstream.unavailable(1), Some(Unavailable::CircuitOpen));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod account;
 mod breaker;
 mod budget;
+mod permits;
 mod retries;
 
 use std::cell::RefCell;
@@ -12,9 +13,10 @@ use vox_routing::Cost;
 use vox_routing::request::{Live, Unavailable};
 
 pub use account::{Account, Reservation};
-pub use breaker::{Breaker, Permit};
+pub use breaker::Breaker;
 pub(crate) use budget::DAY_MS;
 pub use budget::{Budget, NoMoney};
+pub use permits::Permits;
 pub use retries::Retries;
 
 use crate::serving::Served;

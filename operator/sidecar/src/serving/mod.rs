@@ -117,12 +117,12 @@ impl Lasting {
         &self.keys
     }
 
-    /// A deployment that moves to another URL begins anew.
-    fn breaker(&self, deployment: &str, url: &str) -> Arc<Breaker> {
+    /// Of a deployment, or of an upstream, which has no slash in its name. What moves to another URL begins anew.
+    fn breaker(&self, name: &str, url: &str, new: impl FnOnce() -> Breaker) -> Arc<Breaker> {
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = breakers.entry((deployment.to_owned(), url.to_owned())).or_default();
+        let slot = breakers.entry((name.to_owned(), url.to_owned())).or_default();
         slot.upgrade().unwrap_or_else(|| {
-            let breaker = Arc::new(Breaker::default());
+            let breaker = Arc::new(new());
             *slot = Arc::downgrade(&breaker);
             breaker
         })
@@ -176,7 +176,10 @@ impl Served {
         let places: HashMap<&str, Arc<Place>> = policy
             .upstreams
             .iter()
-            .map(|upstream| (upstream.name.as_str(), Arc::new(Place::new(upstream, lasting.keys()))))
+            .map(|upstream| {
+                let breaker = lasting.breaker(&upstream.name, &upstream.base_url, Breaker::of_all);
+                (upstream.name.as_str(), Arc::new(Place::new(upstream, lasting.keys(), breaker)))
+            })
             .collect();
         let targets = policy.deployments.iter().map(|deployment| {
             let place = places.get(deployment.upstream.as_str()).map(Arc::clone);
@@ -186,7 +189,7 @@ impl Served {
                 model: deployment.entry.model_id.clone(),
                 max_output_tokens: deployment.entry.max_output_tokens,
                 prices: Prices::new(&deployment.entry.pricing),
-                breaker: lasting.breaker(&deployment.id, &place.url),
+                breaker: lasting.breaker(&deployment.id, &place.url, Breaker::default),
                 id: Name::from(deployment.id.as_str()),
                 paths: Paths::new(&place, &deployment.entry.model_id),
                 place,

@@ -11,6 +11,7 @@ use vox_routing::Upstream;
 use vox_routing::request::Unavailable;
 
 use crate::keys::{Key, Keys};
+use crate::live::Breaker;
 use crate::record::{Name, Peer};
 use crate::upstream::Origin;
 
@@ -36,12 +37,14 @@ pub struct Place {
     credential: Option<String>,
     key: Option<Arc<Key>>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Its failures, whichever of its models was called.
+    pub breaker: Arc<Breaker>,
 }
 
 impl Place {
     /// From the snapshot.
     #[must_use]
-    pub fn new(upstream: &Upstream, keys: &Keys) -> Self {
+    pub fn new(upstream: &Upstream, keys: &Keys, breaker: Arc<Breaker>) -> Self {
         let (origin, path) = Origin::of_url(&upstream.base_url).unzip();
         let headers = upstream.headers.iter();
         Self {
@@ -64,6 +67,7 @@ impl Place {
             headers: headers
                 .filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)))
                 .collect(),
+            breaker,
         }
     }
 
@@ -86,12 +90,17 @@ impl Place {
             credential: None,
             key: None,
             headers: Vec::new(),
+            breaker: Arc::new(Breaker::of_all()),
         }
     }
 
-    /// What its key says about calling it now.
+    /// Why none of its models can be called now.
     #[must_use]
     pub fn unavailable(&self, now_ms: u64) -> Option<Unavailable> {
+        self.key_says(now_ms).or_else(|| self.breaker.unavailable(now_ms))
+    }
+
+    fn key_says(&self, now_ms: u64) -> Option<Unavailable> {
         let key = self.key.as_ref()?;
         if !key.is_there() {
             Some(Unavailable::KeyMissing)

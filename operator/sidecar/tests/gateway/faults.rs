@@ -100,6 +100,56 @@ fn nobody_listening_falls_back() {
     assert_eq!(ended(records.last().unwrap(), 0), "connect");
 }
 
+/// One upstream with many models and another with one.
+fn many_and_one(house: &House, many: &str, one: &str) {
+    let specs = [("many", many), ("one", one)].map(|(name, url)| crate::house::upstream(name, url, None));
+    let mut snapshot = crate::house::snapshot(2, specs.to_vec(), &json!({}));
+    let policy = &mut snapshot.policies[0];
+    let of_many = (0..9).map(|number| {
+        let mut deployment = crate::house::deployment("many");
+        deployment.entry.model_id = format!("model-{number}");
+        deployment.id = format!("many/model-{number}");
+        std::sync::Arc::new(deployment)
+    });
+    policy.deployments.splice(0..1, of_many);
+    let snapshot = vox_routing::Snapshot::seal(snapshot.namespace, 2, snapshot.policies).unwrap();
+    crate::house::put(&house.folder.join("snapshot.json"), &snapshot.write().unwrap());
+}
+
+#[test]
+fn a_provider_that_is_away_with_all_its_models_is_no_outage() {
+    let house = House::serving(1, whole_good());
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    many_and_one(&house, &format!("http://{gone}"), &house.upstreams[0].url());
+    crate::house::until("the new snapshot", || house.ask().header("x-vox-model") == "one/model-a");
+    for _ in 0..20 {
+        let answer = house.ask();
+        assert_eq!((answer.status(), answer.header("x-vox-model")), (200, "one/model-a"), "{answer:?}");
+    }
+    // A second model of the upstream that could not be reached is not tried; in the end not even a first one.
+    let records = house.records();
+    let tries: Vec<_> = records.iter().map(|record| record["attempts"].as_array().unwrap().len()).collect();
+    assert!(tries.iter().all(|tries| *tries <= 2), "{tries:?}");
+    assert_eq!(tries.last(), Some(&1), "{tries:?}");
+}
+
+#[test]
+fn a_provider_that_fails_with_all_its_models_is_left_alone_as_a_whole() {
+    let bad = House::serving(1, |_, _: &Message| whole(500, "", "{\"error\":{\"message\":\"x\"}}"));
+    let house = House::serving(1, whole_good());
+    many_and_one(&house, &bad.upstreams[0].url(), &house.upstreams[0].url());
+    crate::house::until("the new snapshot", || house.ask().header("x-vox-model") == "one/model-a");
+    for _ in 0..10 {
+        assert_eq!(house.ask().status(), 200);
+    }
+    // Ten failures in a row, whichever models they were of, and then one probe a second at most.
+    assert!(bad.calls() <= 14, "{}", bad.calls());
+}
+
+fn whole_good() -> impl Fn(usize, &Message) -> Vec<Step> + Send + Sync + Clone {
+    |_, _: &Message| whole(200, "", GOOD)
+}
+
 #[test]
 fn a_stalled_stream_falls_back_before_its_first_token() {
     let script = |number, _: &Message| if number == 0 { vec![Step::Wait(3000)] } else { whole(500, "", "") };

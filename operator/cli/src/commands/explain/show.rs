@@ -190,8 +190,9 @@ fn mostly(first: &Candidate, second: &Candidate) -> String {
 fn ranking(ranked: &[&Candidate], shown: usize) -> String {
     let rows: Vec<[String; 11]> = ranked
         .iter()
-        .take(shown)
-        .map(|candidate| {
+        .enumerate()
+        .filter(|(place, candidate)| *place < shown || candidate.picked)
+        .map(|(_, candidate)| {
             let points = |criterion| {
                 let part = candidate.parts.iter().find(|part| part.criterion == criterion);
                 or_none(part.map(|part| percent(part.points)))
@@ -217,8 +218,14 @@ fn ranking(ranked: &[&Candidate], shown: usize) -> String {
         ["#", "MODEL", "TIER", "SCORE", "EFFIC", "PREC", "LAT", "AVAIL", "BAL", "MOB", "UP TO USD"],
         &rows,
     );
-    let tried = ranked.iter().filter(|candidate| candidate.picked).count();
-    let _ = writeln!(text, "* is tried, in this order: {tried} of {} that may serve", ranked.len());
+    let tried: Vec<_> = ranked.iter().filter(|candidate| candidate.picked).collect();
+    let _ = writeln!(text, "* is tried, in this order: {} of {} that may serve", tried.len(), ranked.len());
+    if let Some(last) = tried.last().and_then(|last| last.place).filter(|place| *place > tried.len()) {
+        let _ = writeln!(
+            text,
+            "{last} comes last because those before it are all of one upstream, which may be away"
+        );
+    }
     text
 }
 
