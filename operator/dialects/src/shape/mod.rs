@@ -3,7 +3,7 @@
 //! The pass validates the whole JSON text, so that a request that is passed through as it came cannot be malformed.
 
 mod content;
-mod scanner;
+pub(crate) mod scanner;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -209,6 +209,12 @@ pub fn scan(dialect: Dialect, body: &[u8]) -> Result<RequestShape<'_>, ShapeErro
     Ok(pass.into_shape(text))
 }
 
+/// Whether there is a code fence. Its letter is rare, and found faster than three of them.
+fn is_fenced(text: &[u8]) -> bool {
+    let rest = memchr::memchr(b'`', text).and_then(|first| text.get(first..));
+    rest.is_some_and(|rest| memchr::memmem::find(rest, b"```").is_some())
+}
+
 /// The state of one pass.
 struct Pass<'a> {
     dialect: Dialect,
@@ -374,7 +380,7 @@ impl<'a> Pass<'a> {
         self.shape.files = self.content.files;
         self.shape.last_user_text = self.content.last_user.map(JsonText);
         let messages = self.shape.messages_range.clone().and_then(|range| text.get(range));
-        self.shape.code = messages.is_some_and(|all| memchr::memmem::find(all.as_bytes(), b"```").is_some());
+        self.shape.code = messages.is_some_and(|all| is_fenced(all.as_bytes()));
         self.shape
     }
 }
