@@ -1,5 +1,7 @@
 //! Answers of OpenAI's chat completions, as the many servers that speak them write them.
 
+mod usual;
+
 use std::borrow::Cow;
 
 use serde::Deserialize;
@@ -97,7 +99,7 @@ struct Part<'a> {
     thinking: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Counts {
     #[serde(default, deserialize_with = "count")]
     prompt_tokens: Option<u64>,
@@ -111,7 +113,7 @@ struct Counts {
     completion_tokens_details: Option<OutputDetails>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct InputDetails {
     #[serde(default, deserialize_with = "count")]
     cached_tokens: Option<u64>,
@@ -119,7 +121,7 @@ struct InputDetails {
     cache_write_tokens: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct OutputDetails {
     #[serde(default, deserialize_with = "count")]
     reasoning_tokens: Option<u64>,
@@ -160,6 +162,10 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    fn brief() -> Self {
+        Self { brief: true, ..Self::default() }
+    }
+
     pub(super) fn piece(&mut self, data: &str, events: &mut Vec<Event>) -> Result<(), NotUnderstood> {
         if data.trim() == "[DONE]" {
             events.push(Event::End);
@@ -285,6 +291,8 @@ fn content(raw: &RawValue, events: &mut Vec<Event>) {
     }
 }
 
+pub(super) use usual::facts as usual_facts;
+
 /// A whole answer; false when it has no choices and no error.
 pub(super) fn answer(data: &str, events: &mut Vec<Event>) -> Result<bool, NotUnderstood> {
     whole(Reader::default(), data, events)
@@ -292,7 +300,7 @@ pub(super) fn answer(data: &str, events: &mut Vec<Event>) -> Result<bool, NotUnd
 
 /// As [`answer`], without texts and calls.
 pub(super) fn facts(data: &str, events: &mut Vec<Event>) -> Result<bool, NotUnderstood> {
-    whole(Reader { brief: true, ..Reader::default() }, data, events)
+    whole(Reader::brief(), data, events)
 }
 
 fn whole(mut reader: Reader, data: &str, events: &mut Vec<Event>) -> Result<bool, NotUnderstood> {
