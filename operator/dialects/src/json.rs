@@ -182,6 +182,20 @@ impl<'o> Writer<'o> {
         let _ = serde_json::to_writer(&mut *self.out, value);
     }
 
+    /// A text as the next item. It is looked at as a whole, so that the compiler takes many bytes at once: few texts
+    /// have anything to escape, and the others are copied.
+    pub(crate) fn text(&mut self, text: &str) {
+        let special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+        if text.bytes().fold(false, |found, byte| found | special(byte)) {
+            return self.value(text);
+        }
+        self.separate();
+        self.out.reserve(text.len().saturating_add(2));
+        self.out.push(b'"');
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(b'"');
+    }
+
     /// An object as the next item.
     pub(crate) fn object(&mut self, fill: impl FnOnce(&mut Writer<'_>)) {
         self.container(b'{', b'}', fill);
@@ -194,7 +208,7 @@ impl<'o> Writer<'o> {
 
     /// A member's name; its value has to follow.
     pub(crate) fn name(&mut self, name: &str) {
-        self.value(name);
+        self.text(name);
         self.out.push(b':');
         self.comma = false;
     }
@@ -203,6 +217,12 @@ impl<'o> Writer<'o> {
     pub(crate) fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
         self.name(name);
         self.value(value);
+    }
+
+    /// A member that is a text.
+    pub(crate) fn text_member(&mut self, name: &str, text: &str) {
+        self.name(name);
+        self.text(text);
     }
 
     /// A member that may be missing.

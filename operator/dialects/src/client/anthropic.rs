@@ -27,23 +27,23 @@ pub(crate) fn answer(reply: &Reply, context: &ClientContext) -> Vec<u8> {
 fn content(w: &mut Writer<'_>, reply: &Reply, context: &ClientContext) {
     if !reply.reasoning.is_empty() {
         w.object(|w| {
-            w.member("type", "thinking");
-            w.member("thinking", &reply.reasoning);
+            w.text_member("type", "thinking");
+            w.text_member("thinking", &reply.reasoning);
             w.member("signature", reply.signature.as_deref().unwrap_or_default());
         });
     }
     let refusal = reply.refusal.as_deref().unwrap_or_default();
     for text in [reply.text.as_str(), refusal].into_iter().filter(|text| !text.is_empty()) {
         w.object(|w| {
-            w.member("type", "text");
-            w.member("text", text);
+            w.text_member("type", "text");
+            w.text_member("text", text);
         });
     }
     for (index, call) in reply.calls.iter().enumerate() {
         w.object(|w| {
-            w.member("type", "tool_use");
+            w.text_member("type", "tool_use");
             w.member("id", &call_id(call.id.as_deref(), context, index));
-            w.member("name", &call.name);
+            w.text_member("name", &call.name);
             w.name("input");
             match serde_json::from_str::<&RawValue>(&call.arguments) {
                 Ok(input) if input.get().starts_with('{') => w.value(input),
@@ -56,8 +56,8 @@ fn content(w: &mut Writer<'_>, reply: &Reply, context: &ClientContext) {
 
 fn head(w: &mut Writer<'_>, id: &str, model: &str) {
     w.member("id", id);
-    w.member("type", "message");
-    w.member("role", "assistant");
+    w.text_member("type", "message");
+    w.text_member("role", "assistant");
     w.member("model", model);
 }
 
@@ -203,13 +203,13 @@ impl StreamWriter {
             self.release(out);
             self.open(kind, out, |w| match kind {
                 Kind::Thinking => {
-                    w.member("type", "thinking");
-                    w.member("thinking", "");
-                    w.member("signature", "");
+                    w.text_member("type", "thinking");
+                    w.text_member("thinking", "");
+                    w.text_member("signature", "");
                 }
                 _ => {
-                    w.member("type", "text");
-                    w.member("text", "");
+                    w.text_member("type", "text");
+                    w.text_member("text", "");
                 }
             });
         }
@@ -225,9 +225,9 @@ impl StreamWriter {
 
     fn open_call(&mut self, call: Waiting, out: &mut Vec<u8>) {
         self.open(Kind::Call(call.index), out, |w| {
-            w.member("type", "tool_use");
-            w.member("id", &call.id);
-            w.member("name", &call.name);
+            w.text_member("type", "tool_use");
+            w.text_member("id", &call.id);
+            w.text_member("name", &call.name);
             w.object_member("input", |_| {});
         });
         if !call.arguments.is_empty() {

@@ -30,13 +30,17 @@ pub(crate) fn answer(reply: &Reply, context: &ClientContext) -> Vec<u8> {
 }
 
 fn message(w: &mut Writer<'_>, reply: &Reply, context: &ClientContext) {
-    w.member("role", "assistant");
+    w.text_member("role", "assistant");
     let silent = reply.text.is_empty() && (!reply.calls.is_empty() || reply.refusal.is_some());
-    w.member("content", &(!silent).then_some(&reply.text));
+    if silent {
+        w.member("content", &());
+    } else {
+        w.text_member("content", &reply.text);
+    }
     w.member("refusal", &reply.refusal);
     if !reply.reasoning.is_empty() {
         // Not OpenAI's own; the name under which most of its servers show reasoning.
-        w.member("reasoning_content", &reply.reasoning);
+        w.text_member("reasoning_content", &reply.reasoning);
     }
     if !reply.calls.is_empty() {
         w.list_member("tool_calls", |w| {
@@ -49,9 +53,9 @@ fn message(w: &mut Writer<'_>, reply: &Reply, context: &ClientContext) {
 
 fn whole_call(w: &mut Writer<'_>, call: &ReplyCall, id: &str) {
     w.member("id", id);
-    w.member("type", "function");
+    w.text_member("type", "function");
     w.object_member("function", |w| {
-        w.member("name", &call.name);
+        w.text_member("name", &call.name);
         w.member("arguments", if call.arguments.is_empty() { "{}" } else { &call.arguments });
     });
     extra(w, call.signature.as_deref());
@@ -148,24 +152,24 @@ impl StreamWriter {
                 self.shared.start(id.as_deref(), model.as_deref());
                 self.begin(out);
             }
-            Event::Text(text) => self.delta(out, |w| w.member("content", &text)),
-            Event::Reasoning(text) => self.delta(out, |w| w.member("reasoning_content", &text)),
-            Event::Refusal(text) => self.delta(out, |w| w.member("refusal", &text)),
+            Event::Text(text) => self.delta(out, |w| w.text_member("content", &text)),
+            Event::Reasoning(text) => self.delta(out, |w| w.text_member("reasoning_content", &text)),
+            Event::Refusal(text) => self.delta(out, |w| w.text_member("refusal", &text)),
             Event::Call { index, id, name, signature } => {
                 self.called = true;
                 let id = call_id(id.as_deref(), &self.context, index);
                 self.call(out, index, |w| {
                     w.member("id", &id);
-                    w.member("type", "function");
+                    w.text_member("type", "function");
                     w.object_member("function", |w| {
                         w.member("name", &name);
-                        w.member("arguments", "");
+                        w.text_member("arguments", "");
                     });
                     extra(w, signature.as_deref());
                 });
             }
             Event::Arguments { index, text } => self.call(out, index, |w| {
-                w.object_member("function", |w| w.member("arguments", &text));
+                w.object_member("function", |w| w.text_member("arguments", &text));
             }),
             Event::Finish(finish) => self.finish = Some(finish),
             Event::Usage(usage) => self.usage.update(&usage),
@@ -194,8 +198,8 @@ impl StreamWriter {
             self.chunk(
                 out,
                 |w| {
-                    w.member("role", "assistant");
-                    w.member("content", "");
+                    w.text_member("role", "assistant");
+                    w.text_member("content", "");
                 },
                 None,
             );

@@ -14,7 +14,7 @@ pub(super) fn write(conversation: &Conversation<'_>, target: &Target<'_>) -> Res
     check(conversation, thinking.is_some())?;
     let sampling = &conversation.sampling;
     Ok(object(|w| {
-        w.member("model", target.model);
+        w.text_member("model", target.model);
         w.member("max_tokens", &max_tokens);
         let system = conversation.system();
         if !system.is_empty() {
@@ -32,14 +32,14 @@ pub(super) fn write(conversation: &Conversation<'_>, target: &Target<'_>) -> Res
         w.optional("top_k", sampling.top_k.as_ref().map(|given| given.value));
         if let Some(tokens) = thinking {
             w.object_member("thinking", |w| {
-                w.member("type", "enabled");
+                w.text_member("type", "enabled");
                 w.member("budget_tokens", &tokens);
             });
         }
         if let Some(Given { value: Format::Schema { schema, .. }, .. }) = &conversation.format {
             w.object_member("output_config", |w| {
                 w.object_member("format", |w| {
-                    w.member("type", "json_schema");
+                    w.text_member("type", "json_schema");
                     w.member("schema", schema);
                 });
             });
@@ -124,31 +124,31 @@ fn block(w: &mut Writer<'_>, part: &Part<'_>) {
     match part {
         Part::Thinking(raw) => w.value(raw),
         Part::Text(text) => w.object(|w| {
-            w.member("type", "text");
-            w.member("text", text);
+            w.text_member("type", "text");
+            w.text_member("text", text);
         }),
         Part::Image(image) => w.object(|w| {
-            w.member("type", "image");
+            w.text_member("type", "image");
             w.object_member("source", |w| match &image.value {
                 Image::Data { media_type, data } => {
-                    w.member("type", "base64");
+                    w.text_member("type", "base64");
                     w.member("media_type", media_type);
                     w.member("data", data);
                 }
                 Image::Url(url) => {
-                    w.member("type", "url");
+                    w.text_member("type", "url");
                     w.member("url", url);
                 }
             });
         }),
         Part::Call(call) => w.object(|w| {
-            w.member("type", "tool_use");
-            w.member("id", &call.id);
-            w.member("name", &call.name);
+            w.text_member("type", "tool_use");
+            w.text_member("id", &call.id);
+            w.text_member("name", &call.name);
             w.member("input", &arguments(&call.arguments));
         }),
         Part::Result(result) => w.object(|w| {
-            w.member("type", "tool_result");
+            w.text_member("type", "tool_result");
             w.member("tool_use_id", &result.id);
             if result.is_error {
                 w.member("is_error", &true);
@@ -171,7 +171,7 @@ fn tools(w: &mut Writer<'_>, conversation: &Conversation<'_>) {
                 w.name("input_schema");
                 match tool.schema {
                     Some(schema) => w.value(schema),
-                    None => w.object(|w| w.member("type", "object")),
+                    None => w.object(|w| w.text_member("type", "object")),
                 }
             });
         }
@@ -183,11 +183,11 @@ fn tools(w: &mut Writer<'_>, conversation: &Conversation<'_>) {
     }
     w.object_member("tool_choice", |w| {
         match choice {
-            None | Some(ToolChoice::Auto) => w.member("type", "auto"),
-            Some(ToolChoice::None) => w.member("type", "none"),
-            Some(ToolChoice::Required) => w.member("type", "any"),
+            None | Some(ToolChoice::Auto) => w.text_member("type", "auto"),
+            Some(ToolChoice::None) => w.text_member("type", "none"),
+            Some(ToolChoice::Required) => w.text_member("type", "any"),
             Some(ToolChoice::Tool(name)) => {
-                w.member("type", "tool");
+                w.text_member("type", "tool");
                 w.member("name", name);
             }
         }

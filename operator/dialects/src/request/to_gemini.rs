@@ -22,7 +22,7 @@ pub(super) fn write(conversation: &Conversation<'_>) -> Result<Vec<u8>, Translat
         if !system.is_empty() {
             w.object_member("systemInstruction", |w| {
                 w.list_member("parts", |w| {
-                    system.iter().for_each(|text| w.object(|w| w.member("text", text)));
+                    system.iter().for_each(|text| w.object(|w| w.text_member("text", text)));
                 });
             });
         }
@@ -89,7 +89,7 @@ fn contents(w: &mut Writer<'_>, conversation: &Conversation<'_>, calls: &Calls<'
 
 fn part(w: &mut Writer<'_>, part: &Part<'_>, calls: &Calls<'_>) {
     match part {
-        Part::Text(text) => w.object(|w| w.member("text", text)),
+        Part::Text(text) => w.object(|w| w.text_member("text", text)),
         Part::Image(Given { value: Image::Data { media_type, data }, .. }) => w.object(|w| {
             w.object_member("inlineData", |w| {
                 w.member("mimeType", media_type);
@@ -98,7 +98,7 @@ fn part(w: &mut Writer<'_>, part: &Part<'_>, calls: &Calls<'_>) {
         }),
         Part::Call(call) => w.object(|w| {
             w.object_member("functionCall", |w| {
-                w.member("name", &call.name);
+                w.text_member("name", &call.name);
                 w.member("args", &arguments(&call.arguments));
             });
             w.optional("thoughtSignature", call.signature.as_ref());
@@ -171,7 +171,7 @@ fn generation_config(w: &mut Writer<'_>, conversation: &Conversation<'_>) {
         w.member("stopSequences", &conversation.stop);
     }
     if let Some(Given { value, .. }) = &conversation.format {
-        w.member("responseMimeType", "application/json");
+        w.text_member("responseMimeType", "application/json");
         if let Format::Schema { schema, .. } = value {
             w.member("responseJsonSchema", schema);
         }

@@ -15,7 +15,7 @@ pub(super) fn write(conversation: &Conversation<'_>, target: &Target<'_>) -> Res
     let calls = conversation.calls();
     let choice = conversation.tool_choice.as_ref().map(|given| &given.value);
     Ok(object(|w| {
-        w.member("model", target.model);
+        w.text_member("model", target.model);
         w.list_member("messages", |w| {
             conversation.turns.iter().for_each(|turn| messages(w, turn, &calls));
         });
@@ -25,7 +25,7 @@ pub(super) fn write(conversation: &Conversation<'_>, target: &Target<'_>) -> Res
             w.list_member("tools", |w| conversation.tools.iter().for_each(|tool| function(w, tool)));
         }
         match &conversation.format {
-            Some(Given { value: Format::Json, .. }) => w.member("format", "json"),
+            Some(Given { value: Format::Json, .. }) => w.text_member("format", "json"),
             Some(Given { value: Format::Schema { schema, .. }, .. }) => w.member("format", schema),
             None => {}
         }
@@ -68,12 +68,12 @@ fn messages(w: &mut Writer<'_>, turn: &Turn<'_>, calls: &HashMap<&str, &str>) {
     for part in &turn.parts {
         if let Part::Result(result) = part {
             w.object(|w| {
-                w.member("role", "tool");
+                w.text_member("role", "tool");
                 w.optional("tool_name", calls.get(result.id.as_ref()));
                 w.member("tool_call_id", &result.id);
                 let text = result_text(result).unwrap_or_default();
                 let prefix = if result.is_error { "Error: " } else { "" };
-                w.member("content", &format!("{prefix}{text}"));
+                w.text_member("content", &format!("{prefix}{text}"));
             });
         }
     }
@@ -91,7 +91,7 @@ fn messages(w: &mut Writer<'_>, turn: &Turn<'_>, calls: &HashMap<&str, &str>) {
             Part::Text(text) => Some(text.as_ref()),
             _ => None,
         });
-        w.member("content", &joined(texts));
+        w.text_member("content", &joined(texts));
         let images = turn.parts.iter().filter_map(|part| match part {
             Part::Image(Given { value: Image::Data { data, .. }, .. }) => Some(data),
             _ => None,
@@ -113,9 +113,9 @@ fn messages(w: &mut Writer<'_>, turn: &Turn<'_>, calls: &HashMap<&str, &str>) {
 
 fn call(w: &mut Writer<'_>, call: &Call<'_>) {
     w.object(|w| {
-        w.member("id", &call.id);
+        w.text_member("id", &call.id);
         w.object_member("function", |w| {
-            w.member("name", &call.name);
+            w.text_member("name", &call.name);
             w.member("arguments", &arguments(&call.arguments));
         });
     });

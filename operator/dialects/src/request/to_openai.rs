@@ -12,7 +12,7 @@ pub(super) fn write(conversation: &Conversation<'_>, target: &Target<'_>) -> Res
     refuse(sampling.top_k.as_ref(), "chat completions know no `top_k`")?;
     let results = results(conversation)?;
     Ok(object(|w| {
-        w.member("model", target.model);
+        w.text_member("model", target.model);
         w.list_member("messages", |w| {
             let mut results = results.iter();
             for turn in &conversation.turns {
@@ -76,13 +76,13 @@ fn message(w: &mut Writer<'_>, turn: &Turn<'_>, results: &mut std::slice::Iter<'
         Role::System => {
             let texts = turn.parts.iter().filter_map(text);
             w.object(|w| {
-                w.member("role", "system");
-                w.member("content", &joined(texts));
+                w.text_member("role", "system");
+                w.text_member("content", &joined(texts));
             });
         }
         Role::User => user(w, turn, results),
         Role::Assistant => w.object(|w| {
-            w.member("role", "assistant");
+            w.text_member("role", "assistant");
             let said = joined(turn.parts.iter().filter_map(text));
             w.member("content", &(!said.is_empty()).then_some(said));
             let calls = turn.parts.iter().filter_map(|part| match part {
@@ -103,12 +103,12 @@ fn user(w: &mut Writer<'_>, turn: &Turn<'_>, results: &mut std::slice::Iter<'_, 
     for part in &turn.parts {
         if let Part::Result(result) = part {
             w.object(|w| {
-                w.member("role", "tool");
+                w.text_member("role", "tool");
                 w.member("tool_call_id", &result.id);
                 let text = results.next().map(String::as_str).unwrap_or_default();
                 // Chat completions have no flag for a failed tool; the model reads it.
                 let prefix = if result.is_error { "Error: " } else { "" };
-                w.member("content", &format!("{prefix}{text}"));
+                w.text_member("content", &format!("{prefix}{text}"));
             });
         } else {
             rest.push(part);
@@ -118,10 +118,10 @@ fn user(w: &mut Writer<'_>, turn: &Turn<'_>, results: &mut std::slice::Iter<'_, 
         return;
     }
     w.object(|w| {
-        w.member("role", "user");
+        w.text_member("role", "user");
         match rest.as_slice() {
-            [] => w.member("content", ""),
-            [Part::Text(text)] => w.member("content", text),
+            [] => w.text_member("content", ""),
+            [Part::Text(text)] => w.text_member("content", text),
             parts => w.list_member("content", |w| parts.iter().for_each(|one| part(w, one))),
         }
     });
@@ -137,11 +137,11 @@ fn text<'p>(part: &'p Part<'_>) -> Option<&'p str> {
 fn part(w: &mut Writer<'_>, part: &Part<'_>) {
     match part {
         Part::Text(text) => w.object(|w| {
-            w.member("type", "text");
-            w.member("text", text);
+            w.text_member("type", "text");
+            w.text_member("text", text);
         }),
         Part::Image(image) => w.object(|w| {
-            w.member("type", "image_url");
+            w.text_member("type", "image_url");
             w.object_member("image_url", |w| match &image.value {
                 Image::Url(url) => w.member("url", url),
                 Image::Data { media_type, data } => {
@@ -155,11 +155,11 @@ fn part(w: &mut Writer<'_>, part: &Part<'_>) {
 
 fn call(w: &mut Writer<'_>, call: &Call<'_>) {
     w.object(|w| {
-        w.member("id", &call.id);
-        w.member("type", "function");
+        w.text_member("id", &call.id);
+        w.text_member("type", "function");
         w.object_member("function", |w| {
-            w.member("name", &call.name);
-            w.member("arguments", &call.arguments);
+            w.text_member("name", &call.name);
+            w.text_member("arguments", &call.arguments);
         });
     });
 }
@@ -167,7 +167,7 @@ fn call(w: &mut Writer<'_>, call: &Call<'_>) {
 /// A tool; Ollama writes it the same way.
 pub(super) fn function(w: &mut Writer<'_>, tool: &Tool<'_>) {
     w.object(|w| {
-        w.member("type", "function");
+        w.text_member("type", "function");
         w.object_member("function", |w| {
             w.member("name", &tool.name);
             w.optional("description", tool.description.as_ref());
@@ -179,11 +179,11 @@ pub(super) fn function(w: &mut Writer<'_>, tool: &Tool<'_>) {
 
 fn tool_choice(w: &mut Writer<'_>, choice: &ToolChoice<'_>) {
     match choice {
-        ToolChoice::Auto => w.member("tool_choice", "auto"),
-        ToolChoice::None => w.member("tool_choice", "none"),
-        ToolChoice::Required => w.member("tool_choice", "required"),
+        ToolChoice::Auto => w.text_member("tool_choice", "auto"),
+        ToolChoice::None => w.text_member("tool_choice", "none"),
+        ToolChoice::Required => w.text_member("tool_choice", "required"),
         ToolChoice::Tool(name) => w.object_member("tool_choice", |w| {
-            w.member("type", "function");
+            w.text_member("type", "function");
             w.object_member("function", |w| w.member("name", name));
         }),
     }
@@ -191,9 +191,9 @@ fn tool_choice(w: &mut Writer<'_>, choice: &ToolChoice<'_>) {
 
 fn format(w: &mut Writer<'_>, format: &Format<'_>) {
     match format {
-        Format::Json => w.member("type", "json_object"),
+        Format::Json => w.text_member("type", "json_object"),
         Format::Schema { name, description, schema, strict } => {
-            w.member("type", "json_schema");
+            w.text_member("type", "json_schema");
             w.object_member("json_schema", |w| {
                 w.member("name", name.as_deref().unwrap_or("answer"));
                 w.optional("description", description.as_ref());
