@@ -298,11 +298,20 @@ fn dress(response: &mut Response<Body>, call: &Call, attempt: &Try, content_type
     headers.reserve(HEADERS);
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Ok(id) = HeaderValue::from_str(call.id().hyphenated().encode_lower(&mut [0; 36])) {
+/// As a header. Few requests are tried more than once or twice.
+fn number(attempt: usize) -> HeaderValue {
+    match attempt {
+        1 => HeaderValue::from_static("1"),
+        2 => HeaderValue::from_static("2"),
+        more => HeaderValue::from(more),
+    }
+}
+
         headers.insert(DECISION, id);
     }
     if let Some(target) = attempt.target() {
         headers.insert(MODEL, target.header.clone());
     }
-    headers.insert(ATTEMPTS, HeaderValue::from(attempt.number));
+    headers.insert(ATTEMPTS, number(attempt.number));
     headers.insert(POLICY, attempt.target.label.clone());
 }

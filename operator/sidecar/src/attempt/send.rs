@@ -15,7 +15,7 @@ use super::{Asked, Time};
 use crate::config::Timeouts;
 use crate::ids::now_ms;
 use crate::serving::Target;
-use crate::trace::Span;
+use crate::trace::{Span, TRACEPARENT};
 use crate::upstream::{Kept, Pool};
 
 /// An upstream's good answer, as far as its head.
@@ -28,9 +28,7 @@ pub(super) struct Head {
     pub(super) withhold_usage: bool,
 }
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// As many headers as a request gets, with its length.
-const HEADERS: usize = 8;
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// What of an upstream's error is read.
 const ERROR_BYTES: usize = 256 << 10;
 /// So long an error's body may take.
@@ -51,10 +49,8 @@ pub(super) async fn send(
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = target.paths.of(dialect, asked.shape.stream).ok_or_else(Failed::no_url)?.clone();
-    let headers = request.headers_mut();
-    headers.reserve(HEADERS);
-    headers.insert(header::HOST, origin.authority.clone());
-    let generation = fill(headers, asked, dialect, span, target);
+    let (headers, generation) = headers(asked, dialect, span, target);
+    *request.headers_mut() = headers;
     let sending = pool.send(origin, request, timeouts.connect);
     let sent = tokio::time::timeout_at(time.until.into(), sending).await;
     let answer = sent.map_err(|_| Failed::late(time.class))?;
@@ -96,27 +92,22 @@ fn said(asked: &Asked<'_>, target: &Target) -> Result<(Dialect, Bytes, bool), Fa
     Ok((dialect, body.into(), false))
 }
 
-/// The headers; nothing of the client's travels on but the trace and Anthropic's own switches.
-fn fill(
-    headers: &mut HeaderMap,
-    asked: &Asked<'_>,
-    dialect: Dialect,
-    span: Span,
-    target: &Target,
-) -> Option<u64> {
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let accept = if asked.shape.stream { dialect.stream_media_type() } else { "application/json" };
-    headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-    let agent = concat!("vox-sidecar/", env!("CARGO_PKG_VERSION"));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
-    if let Ok(parent) = HeaderValue::try_from(span.to_string()) {
+/// The headers, and which value of the key is among them; nothing of the client's travels on but the trace and
+/// Anthropic's own switches.
+fn headers(asked: &Asked<'_>, dialect: Dialect, span: Span, target: &Target) -> (HeaderMap, Option<u64>) {
+    let (mut headers, generation) = target.place.headers();
+    if asked.shape.stream {
+        headers.insert(header::ACCEPT, HeaderValue::from_static(dialect.stream_media_type()));
+    }
+    if let Some(parent) = span.header() {
         headers.insert(TRACEPARENT, parent);
     }
     // What vendors note about a trace belongs to that trace.
-    for state in asked.headers.get_all("tracestate").iter().filter(|_| span.caller) {
-        headers.append("tracestate", state.clone());
+    if span.caller {
+        for state in asked.headers.get_all(TRACESTATE) {
+            headers.append(TRACESTATE, state.clone());
+        }
     }
-    let generation = target.place.headers(headers);
     if dialect == Dialect::AnthropicMessages && asked.dialect == dialect {
         for name in ["anthropic-version", "anthropic-beta"] {
             if let Some(value) = asked.headers.get(name) {
@@ -124,7 +115,7 @@ fn fill(
             }
         }
     }
-    generation
+    (headers, generation)
 }
 
 /// Reads an answer that is an error.

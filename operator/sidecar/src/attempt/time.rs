@@ -2,9 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::config::Timeouts;
+
+/// How long a client's library waits, in seconds. OpenAI's and Anthropic's for Python send the first one, those for
+/// JavaScript the second.
+const PATIENCE: [HeaderName; 2] =
+    [HeaderName::from_static("x-stainless-read-timeout"), HeaderName::from_static("x-stainless-timeout")];
 
 /// The time of one attempt.
 #[derive(Debug, Clone, Copy)]
@@ -39,10 +44,9 @@ impl Time {
     }
 }
 
-/// How long the client waits: its library says so in a header, in seconds. OpenAI's and Anthropic's for Python send the first one, those
-/// for JavaScript the second.
+/// How long the client waits, where its library says so.
 pub(super) fn clients(headers: &HeaderMap) -> Duration {
-    let told = ["x-stainless-read-timeout", "x-stainless-timeout"].into_iter().filter_map(|name| {
+    let told = PATIENCE.into_iter().filter_map(|name| {
         let seconds: f64 = headers.get(name)?.to_str().ok()?.trim().parse().ok()?;
         Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero())
     });

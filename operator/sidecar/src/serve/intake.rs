@@ -1,6 +1,6 @@
 //! From a client's request to what the router decides about: the shape of the body, and the headers that are ours.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use memchr::memmem;
 use uuid::Uuid;
 use vox_contracts::TaskCategory;
@@ -10,6 +10,7 @@ use vox_routing::{Choice, Cost, Needs, Request};
 
 use crate::problem::Problem;
 
+const INTERACTION: HeaderName = HeaderName::from_static("x-vox-interaction");
 /// Bytes of a name that a client may write. Ids of models have about 100 at most.
 const LONGEST_NAME: usize = 512;
 
@@ -68,7 +69,7 @@ pub(super) fn request(
 /// # Errors
 /// It is no UUID.
 pub(super) fn interaction(headers: &HeaderMap) -> Result<Option<Uuid>, Problem> {
-    let Some(value) = headers.get("x-vox-interaction") else { return Ok(None) };
+    let Some(value) = headers.get(INTERACTION) else { return Ok(None) };
     let id = value.to_str().ok().and_then(|text| Uuid::try_parse(text).ok());
     id.map(Some).ok_or_else(|| Problem::malformed("header x-vox-interaction is no UUID".to_owned()))
 }
