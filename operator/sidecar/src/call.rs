@@ -1,5 +1,6 @@
 //! One request from its head to its end, whichever way it ends: what is known of it becomes its record.
 
+use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,11 @@ use crate::problem::Problem;
 use crate::record::{Attempt, Outcome, Record};
 use crate::serving::Served;
 use crate::trace::{self, Span};
+
+thread_local! {
+    /// Where a worker puts its lines together, one after the other.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// One request under way. Dropped, it is finished; where nobody has said how, the client went away.
 pub struct Call {
@@ -159,6 +165,8 @@ impl Call {
     /// How it ended.
     pub fn ended(&mut self, outcome: Outcome, status: u16) {
         self.record.outcome = outcome;
+        // Most requests have one, and records are kept for a while: without room for more they are a kilobyte smaller.
+        self.record.attempts.reserve_exact(1);
         self.record.status = status;
     }
 
@@ -176,10 +184,14 @@ impl Drop for Call {
         let mut costs =
             record.attempts.iter().filter(|attempt| attempt.usage.is_some() || attempt.class == "ok");
         record.cost_usd = costs.try_fold(Cost::ZERO, |sum, attempt| Some(sum.plus(attempt.cost_usd?)));
-        self.app.metrics.request(record.outcome.as_str());
+        self.app.metrics.request(record.outcome);
         if record.outcome != Outcome::Dry {
             let request = self.kept.as_ref().map(|kept| &kept.request);
-            self.app.records.put(&Line { record: &record, request }.json());
+            LINE.with_borrow_mut(|line| {
+                line.clear();
+                Line { record: &record, request }.write(line);
+                self.app.records.put(line);
+            });
         }
         if let Some(kept) = &self.kept {
             // It ends once.

@@ -1,6 +1,7 @@
 //! What Prometheus scrapes. Labels come from closed vocabularies and from the snapshot, never from a request.
 
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::ids::now_ms;
-use crate::record::Name;
+use crate::record::{Name, Outcome};
 
 type OneLabel = [(&'static str, &'static str); 1];
 
@@ -34,6 +35,8 @@ impl EncodeLabelValue for Name {
 pub struct Metrics {
     registry: Registry,
     requests: Family<OneLabel, Counter>,
+    /// Those of `requests` that have been counted, by outcome: looking one up in the family costs more than counting.
+    ended: [OnceLock<Counter>; Outcome::COUNT],
     attempts: Family<AttemptLabels, Counter>,
     /// Requests under way.
     pub in_flight: Gauge,
@@ -60,6 +63,7 @@ impl Default for Metrics {
         let added_latency = Histogram::new(exponential_buckets(1e-5, 2.0, 16));
         let metrics = Self {
             requests: Family::default(),
+            ended: Default::default(),
             attempts: Family::default(),
             in_flight: Gauge::<i64, AtomicI64>::default(),
             decision_time,
@@ -121,8 +125,11 @@ impl Default for Metrics {
 
 impl Metrics {
     /// A request ended this way.
-    pub fn request(&self, outcome: &'static str) {
-        self.requests.get_or_create(&[("outcome", outcome)]).inc();
+    pub fn request(&self, outcome: Outcome) {
+        let looked_up = || self.requests.get_or_create_owned(&[("outcome", outcome.as_str())]);
+        if let Some(counter) = self.ended.get(outcome as usize) {
+            counter.get_or_init(looked_up).inc();
+        }
     }
 
     /// An attempt ended this way.

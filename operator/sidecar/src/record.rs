@@ -29,6 +29,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// How many there are.
+    pub const COUNT: usize = Self::Dry as usize + 1;
+
     /// Its name in metrics and records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -30,9 +30,15 @@ impl Line<'_> {
     /// As JSON, without a line end.
     #[must_use]
     pub fn json(&self) -> Vec<u8> {
-        let answered = self.record.outcome == Outcome::Answered;
         let mut json = Vec::with_capacity(USUAL);
-        let mut out = Members(&mut json);
+        self.write(&mut json);
+        json
+    }
+
+    /// Appends it as JSON, without a line end.
+    pub fn write(&self, json: &mut Vec<u8>) {
+        let answered = self.record.outcome == Outcome::Answered;
+        let mut out = Members(json);
         out.raw(r#"{"kind":"call""#);
         out.member(key!("event"), Word(if answered { "vox.model.response" } else { "vox.model.error" }));
         out.member(key!("startedUnixMs"), self.record.started_unix_ms);
@@ -48,7 +54,6 @@ impl Line<'_> {
             tried(&mut out, number, attempt);
         }
         out.raw("]}");
-        json
     }
 
     fn ids(&self, out: &mut Members<'_>) {

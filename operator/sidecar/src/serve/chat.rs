@@ -18,6 +18,7 @@ use crate::call::{Call, millis};
 use crate::ids::now_ms;
 use crate::live::{NoMoney, View};
 use crate::problem::Problem;
+use crate::record::Outcome;
 use crate::serving::Served;
 use crate::trace::Span;
 
@@ -30,7 +31,7 @@ pub(super) async fn answer(
 ) -> Response<Body> {
     let app = &worker.app;
     let Some(in_flight) = app.enter() else {
-        app.metrics.request("refused");
+        app.metrics.request(Outcome::Refused);
         return Problem::overloaded(app.settings.max_in_flight).response(dialect, None);
     };
     let (head, body) = request.into_parts();
