@@ -9,7 +9,7 @@ use uuid::Uuid;
 use vox_routing::{Cost, Decision, Request};
 
 use crate::app::{App, InFlight, Remembered};
-use crate::ids;
+use crate::ids::{self, Moment, millis};
 use crate::line::Line;
 use crate::live::Recorded;
 use crate::problem::Problem;
@@ -30,7 +30,7 @@ pub struct Call {
     pub span: Span,
     /// What will be written.
     pub record: Box<Record>,
-    started: Instant,
+    started: Moment,
     /// How long the upstreams took until the first byte of the answer.
     waited: Duration,
     /// Whether what the gateway added has been measured.
@@ -42,11 +42,17 @@ pub struct Call {
 }
 
 impl Call {
-    /// A request whose head has come.
+    /// A request whose head came at this moment.
     #[must_use]
-    pub fn new(app: Arc<App>, in_flight: InFlight, span: Span, endpoint: &'static str) -> Self {
-        let decision = ids::uuid();
-        let turn = span.turn().unwrap_or_else(ids::uuid);
+    pub fn new(
+        app: Arc<App>,
+        in_flight: InFlight,
+        span: Span,
+        endpoint: &'static str,
+        started: Moment,
+    ) -> Self {
+        let decision = ids::uuid(started.unix_ms);
+        let turn = span.turn().unwrap_or_else(|| ids::uuid(started.unix_ms));
         // A call changes hands often: what is large of it stays where it is.
         let record = Box::new(Record {
             decision,
@@ -55,7 +61,7 @@ impl Call {
             caller_trace: span.caller.then_some(span.trace).filter(|trace| *trace != turn.as_u128()),
             span: span.span,
             parent: span.parent,
-            started_unix_ms: ids::now_ms(),
+            started_unix_ms: started.unix_ms,
             endpoint,
             ..Record::default()
         });
@@ -63,7 +69,7 @@ impl Call {
             app,
             span,
             record,
-            started: Instant::now(),
+            started,
             waited: Duration::ZERO,
             measured: false,
             served: None,
@@ -100,13 +106,13 @@ impl Call {
 
     /// The request's body is here: from now on time is the gateway's or an upstream's.
     pub fn begin(&mut self) {
-        self.started = Instant::now();
+        self.started = self.started.later();
     }
 
-    /// How long it has been under way.
+    /// When its body had come.
     #[must_use]
-    pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+    pub const fn started(&self) -> Moment {
+        self.started
     }
 
     /// What was decided from, and what it found.
@@ -145,28 +151,28 @@ impl Call {
     }
 
     /// The first byte of the answer goes out.
-    pub fn first_byte(&mut self) {
+    pub fn first_byte(&mut self, now: Instant) {
         if !std::mem::replace(&mut self.measured, true) {
-            self.app.metrics.added(self.started.elapsed().saturating_sub(self.waited));
+            self.app.metrics.added(self.started.until(now).saturating_sub(self.waited));
         }
     }
 
     /// An attempt ended, and its reservation is settled.
-    pub fn attempted(&mut self, attempt: Attempt) {
+    pub fn attempted(&mut self, attempt: Attempt, now_ms: u64) {
         if let Some(peer) = &attempt.peer {
             self.app.metrics.attempt(&peer.upstream, attempt.class);
         }
         if let Some(served) = &self.served {
-            self.app.metrics.spent(served.budget.spent(ids::now_ms()).pico_usd());
+            self.app.metrics.spent(served.budget.spent(now_ms).pico_usd());
         }
+        // Most requests have one, and records are kept for a while: without room for more they are a kilobyte smaller.
+        self.record.attempts.reserve_exact(1);
         self.record.attempts.push(attempt);
     }
 
     /// How it ended.
     pub fn ended(&mut self, outcome: Outcome, status: u16) {
         self.record.outcome = outcome;
-        // Most requests have one, and records are kept for a while: without room for more they are a kilobyte smaller.
-        self.record.attempts.reserve_exact(1);
         self.record.status = status;
     }
 
@@ -180,7 +186,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         let mut record = std::mem::take(&mut *self.record);
-        record.duration_ms = millis(self.started.elapsed());
+        record.duration_ms = millis(self.started.until(Instant::now()));
         let mut costs =
             record.attempts.iter().filter(|attempt| attempt.usage.is_some() || attempt.class == "ok");
         record.cost_usd = costs.try_fold(Cost::ZERO, |sum, attempt| Some(sum.plus(attempt.cost_usd?)));
@@ -198,10 +204,4 @@ impl Drop for Call {
             let _ = kept.record.set(record);
         }
     }
-}
-
-/// Whole milliseconds.
-#[must_use]
-pub fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -33,14 +33,14 @@ impl Span {
     /// Our span for this request: in the caller's trace, or in one that begins with this turn when it sent none that is
     /// valid.
     #[must_use]
-    pub fn of_request(headers: &HeaderMap) -> Self {
+    pub fn of_request(headers: &HeaderMap, now_ms: u64) -> Self {
         let mut values = headers.get_all(TRACEPARENT).iter();
         let first = values.next().and_then(|value| value.to_str().ok());
         // Of two nobody knows which one holds.
         match first.filter(|_| values.next().is_none()).and_then(read) {
             Some((trace, parent, flags)) => Self { trace, span: nonzero(), parent, flags, caller: true },
             None => {
-                let trace = ids::uuid().as_u128();
+                let trace = ids::uuid(now_ms).as_u128();
                 Self { trace, span: nonzero(), parent: 0, flags: 1, caller: false }
             }
         }
@@ -115,7 +115,7 @@ mod tests {
         for value in values {
             headers.append("traceparent", value.parse().unwrap());
         }
-        Span::of_request(&headers)
+        Span::of_request(&headers, 1)
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn a_callers_trace_is_a_turn_only_where_it_is_a_uuid_of_version_seven() {
         assert_eq!(of(&[&format!("00-{TRACE}-{PARENT}-01")]).turn(), None);
-        let turn = ids::uuid();
+        let turn = ids::uuid(1);
         assert_eq!(of(&[&format!("00-{}-{PARENT}-01", turn.simple())]).turn(), Some(turn));
     }
 }

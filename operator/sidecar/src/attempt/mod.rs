@@ -23,8 +23,8 @@ use failed::{Failed, Verdict};
 pub use relay::Relay;
 use time::Time;
 
-use crate::call::{Call, millis};
-use crate::ids::now_ms;
+use crate::call::Call;
+use crate::ids::{Moment, millis};
 use crate::live::{Permits, Reservation};
 use crate::problem::Problem;
 use crate::record::{Attempt, Name, Outcome};
@@ -49,7 +49,7 @@ struct Try {
     number: usize,
     target: Arc<Served>,
     place: usize,
-    started: Instant,
+    started: Moment,
     permit: Permits,
     /// Settled when the attempt ends; nothing afterwards.
     reservation: Option<Reservation>,
@@ -81,15 +81,16 @@ pub async fn run(
     served: &Arc<Served>,
     asked: &Asked<'_>,
     decision: &Decision,
+    decided: Moment,
 ) -> Result<Response<Body>, (Call, Problem)> {
     let patience = Duration::from_millis(decision.total_timeout_ms).min(time::clients(asked.headers));
-    let deadline = Instant::now() + patience;
+    let deadline = decided.at + patience;
     let mut failures: Vec<(Name, Failed)> = Vec::new();
     let mut unpaid = None;
     let mut unreached = None;
     for (place, pick) in decision.picks.iter().enumerate() {
-        let now = now_ms();
-        if Instant::now() >= deadline {
+        let now = if place == 0 { decided } else { decided.later() };
+        if now.at >= deadline {
             break;
         }
         let rest = decision.picks.get(place..).unwrap_or_default();
@@ -97,24 +98,26 @@ pub async fn run(
             continue;
         }
         // Where what is held suffices, nothing is waited for.
-        let reservation = match served.budget.reserve(pick.worst_case.unwrap_or_default(), now).await {
+        let reservation = match served.budget.reserve(pick.worst_case.unwrap_or_default(), now.unix_ms).await
+        {
             Ok(reservation) => reservation,
             Err(no_money) => {
                 unpaid = Some(no_money);
                 continue;
             }
         };
-        let Some(attempt) = begin(served, pick, &call, failures.len(), reservation) else { continue };
+        let now = decided.later();
+        let Some(attempt) = begin(served, pick, &call, failures.len(), reservation, now) else { continue };
         // Counted where one is made: nothing has been sent yet, and what was set aside comes back.
-        if !failures.is_empty() && !call.app.retries.allow(now) {
+        if !failures.is_empty() && !call.app.retries.allow(now.unix_ms) {
             call.app.metrics.retries_withheld.inc();
             break;
         }
         let id = attempt.record.deployment.clone();
         let mut others = decision.picks.iter().skip(place.saturating_add(1));
-        let other = others.any(|pick| served.unavailable(pick.deployment, now).is_none());
-        let last = !other || !call.app.retries.any_left(now);
-        let time = Time::new(&call.app.settings.timeouts, asked.shape.stream, deadline, last);
+        let other = others.any(|pick| served.unavailable(pick.deployment, now.unix_ms).is_none());
+        let last = !other || !call.app.retries.any_left(now.unix_ms);
+        let time = Time::new(&call.app.settings.timeouts, asked.shape.stream, deadline, last, now.at);
         match one(pool, call, asked, attempt, &time).await {
             Ok(response) => return Ok(response),
             Err((returned, failed)) => {
@@ -154,25 +157,25 @@ fn begin(
     call: &Call,
     number: usize,
     reservation: Reservation,
+    now: Moment,
 ) -> Option<Try> {
-    let now = now_ms();
     let target = served.targets.get(pick.deployment)?;
-    if target.place.unavailable(now).is_some() {
+    if target.place.unavailable(now.unix_ms).is_some() {
         return None;
     }
-    let permit = Permits::begin(&target.breaker, &target.place.breaker, now)?;
+    let permit = Permits::begin(&target.breaker, &target.place.breaker, now.unix_ms)?;
     Some(Try {
         number: number.saturating_add(1),
         target: Arc::clone(served),
         place: pick.deployment,
-        started: Instant::now(),
+        started: now,
         permit,
         worst_case: pick.worst_case,
         reservation: Some(reservation),
         record: Attempt {
             deployment: target.id.clone(),
             peer: Some(Arc::clone(&target.place.peer)),
-            started_ms: millis(call.elapsed()),
+            started_ms: millis(call.started().until(now.at)),
             ..Attempt::default()
         },
     })
@@ -191,10 +194,11 @@ impl Drop for Waiting<'_> {
         if !self.answered {
             let attempt = &mut *self.attempt;
             attempt.record.class = "cancelled";
-            attempt.record.duration_ms = millis(attempt.started.elapsed());
+            let now = attempt.started.later();
+            attempt.record.duration_ms = millis(attempt.started.until(now.at));
             attempt.record.assumed_usd = attempt.worst_case;
             attempt.settle();
-            self.call.attempted(std::mem::take(&mut attempt.record));
+            self.call.attempted(std::mem::take(&mut attempt.record), now.unix_ms);
         }
     }
 }
@@ -211,7 +215,9 @@ async fn one(
     let answered = ask(pool, waiting.call, asked, waiting.attempt, time).await;
     waiting.answered = true;
     drop(waiting);
-    call.waited(attempt.started.elapsed());
+    let now = attempt.started.later();
+    let took = attempt.started.until(now.at);
+    call.waited(took);
     match answered {
         Err(failed) => {
             tracing::info!(
@@ -220,25 +226,25 @@ async fn one(
             );
             attempt.record.class = failed.class;
             attempt.record.status = failed.status;
-            attempt.record.duration_ms = millis(attempt.started.elapsed());
+            attempt.record.duration_ms = millis(took);
             if failed.may_have_cost() && attempt.record.usage.is_none() {
                 attempt.record.assumed_usd = attempt.worst_case;
             }
             attempt.settle();
-            failed.tell(attempt.permit, now_ms());
-            call.attempted(attempt.record);
+            failed.tell(attempt.permit, now.unix_ms);
+            call.attempted(attempt.record, now.unix_ms);
             Err((call, failed))
         }
         Ok(Answered::Whole(body)) => {
             let mut response = Response::new(Body::whole(body));
             dress(&mut response, &call, &attempt, "application/json");
             attempt.record.class = "ok";
-            attempt.record.duration_ms = millis(attempt.started.elapsed());
+            attempt.record.duration_ms = millis(took);
             attempt.settle();
-            attempt.permit.succeeded(now_ms());
-            call.attempted(attempt.record);
+            attempt.permit.succeeded(now.unix_ms);
+            call.attempted(attempt.record, now.unix_ms);
             call.ended(Outcome::Answered, 200);
-            call.first_byte();
+            call.first_byte(Instant::now());
             Ok(response)
         }
         Ok(Answered::Stream(held)) => {
@@ -292,12 +298,6 @@ const POLICY: HeaderName = HeaderName::from_static("x-vox-policy");
 /// As many headers as an answer gets, with room for the length and the date.
 const HEADERS: usize = 8;
 
-/// The headers of every good answer.
-fn dress(response: &mut Response<Body>, call: &Call, attempt: &Try, content_type: &'static str) {
-    let headers = response.headers_mut();
-    headers.reserve(HEADERS);
-    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if let Ok(id) = HeaderValue::from_str(call.id().hyphenated().encode_lower(&mut [0; 36])) {
 /// As a header. Few requests are tried more than once or twice.
 fn number(attempt: usize) -> HeaderValue {
     match attempt {
@@ -307,6 +307,12 @@ fn number(attempt: usize) -> HeaderValue {
     }
 }
 
+/// The headers of every good answer.
+fn dress(response: &mut Response<Body>, call: &Call, attempt: &Try, content_type: &'static str) {
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Ok(id) = HeaderValue::from_str(call.id().hyphenated().encode_lower(&mut [0; 36])) {
         headers.insert(DECISION, id);
     }
     if let Some(target) = attempt.target() {

@@ -18,8 +18,8 @@ use vox_dialects::{Ending, StreamTranslator};
 use super::Try;
 use super::stream::Held;
 use super::whole::{name, spent, word};
-use crate::call::{Call, millis};
-use crate::ids::now_ms;
+use crate::call::Call;
+use crate::ids::millis;
 use crate::record::Outcome;
 use crate::upstream::Kept;
 
@@ -117,7 +117,8 @@ impl Relay {
             None if facts.ended && facts.error.is_none() => Some((Ending::Clean, &Ended::Whole)),
             ending => ending,
         };
-        attempt.record.duration_ms = millis(attempt.started.elapsed());
+        let now = attempt.started.later();
+        attempt.record.duration_ms = millis(attempt.started.until(now.at));
         attempt.record.finish = facts.finish.as_ref().map(word);
         attempt.record.served = facts.served_model.clone().and_then(name);
         attempt.record.answer = facts.id.clone().and_then(name);
@@ -129,7 +130,7 @@ impl Relay {
             attempt.record.assumed_usd = attempt.worst_case;
         }
         attempt.settle();
-        let now = now_ms();
+        let now = now.unix_ms;
         match ending {
             None => attempt.record.class = "cancelled",
             Some((Ending::Clean | Ending::Unterminated, _)) => {
@@ -151,7 +152,7 @@ impl Relay {
                 );
             }
         }
-        call.attempted(attempt.record);
+        call.attempted(attempt.record, now);
     }
 }
 
@@ -165,10 +166,11 @@ impl Body for Relay {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
         if let Some(first) = this.ready.take() {
+            let now = Instant::now();
             if let Some((call, _)) = &mut this.open {
-                call.first_byte();
+                call.first_byte(now.into());
             }
-            this.alarm.as_mut().reset(Instant::now() + this.idle);
+            this.alarm.as_mut().reset(now + this.idle);
             return data(first);
         }
         loop {

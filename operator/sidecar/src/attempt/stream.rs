@@ -12,7 +12,8 @@ use super::failed::Failed;
 use super::send::{self, Head};
 use super::whole::{context, spent};
 use super::{Asked, Time, Try};
-use crate::call::{Call, millis};
+use crate::call::Call;
+use crate::ids::millis;
 use crate::upstream::Kept;
 
 /// A stream whose first token is there.
@@ -67,7 +68,7 @@ pub(super) async fn held(
     match begun {
         Ok((first, rest)) => {
             if rest {
-                attempt.record.first_token_ms = Some(millis(attempt.started.elapsed()));
+                attempt.record.first_token_ms = Some(millis(attempt.started.until(Instant::now())));
                 return Ok(Held { first, rest: Some((body, kept)), translator, same, images });
             }
             kept.give_back();

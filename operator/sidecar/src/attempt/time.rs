@@ -28,8 +28,13 @@ impl Time {
     /// The head of a stream comes at once. That of any other answer comes when the answer is complete, and nothing tells a
     /// server that thinks from one that hangs. So an attempt after which somebody else can be asked gets half of the time
     /// that is left, and no less than the head of a stream would get.
-    pub(super) fn new(timeouts: &Timeouts, stream: bool, deadline: Instant, last: bool) -> Self {
-        let now = Instant::now();
+    pub(super) fn new(
+        timeouts: &Timeouts,
+        stream: bool,
+        deadline: Instant,
+        last: bool,
+        now: Instant,
+    ) -> Self {
         let left = deadline.saturating_duration_since(now);
         let (patience, class) = match (stream, last) {
             (true, _) => (timeouts.header, "header_timeout"),
@@ -67,7 +72,7 @@ mod tests {
 
     fn time(stream: bool, seconds: u64, last: bool) -> (u64, &'static str) {
         let now = Instant::now();
-        let time = Time::new(&TIMEOUTS, stream, now + Duration::from_secs(seconds), last);
+        let time = Time::new(&TIMEOUTS, stream, now + Duration::from_secs(seconds), last, now);
         ((time.until - now).as_secs_f64().round() as u64, time.class)
     }
 

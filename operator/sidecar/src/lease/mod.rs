@@ -163,7 +163,7 @@ impl Keeper {
         };
         let kept = self.past.iter().position(goes_on);
         let found = kept.map(|place| self.past.swap_remove(place).1);
-        let account = found.unwrap_or_else(|| Arc::new(Account::leased(day, uuid(), 0, 0)));
+        let account = found.unwrap_or_else(|| Arc::new(Account::leased(day, uuid(now_ms()), 0, 0)));
         budget.open(Some(Arc::clone(&account)));
         let held = Held { policy, budget, account, rest: 0, reported: None };
         // Before it is asked for: an answer that comes when nobody is there any more is still found.

@@ -14,8 +14,8 @@ use vox_routing::request::Live as _;
 use super::{Body, Worker, intake, json};
 use crate::app::App;
 use crate::attempt::{self, Asked};
-use crate::call::{Call, millis};
-use crate::ids::now_ms;
+use crate::call::Call;
+use crate::ids::{Moment, millis};
 use crate::live::{NoMoney, View};
 use crate::problem::Problem;
 use crate::record::Outcome;
@@ -34,8 +34,9 @@ pub(super) async fn answer(
         app.metrics.request(Outcome::Refused);
         return Problem::overloaded(app.settings.max_in_flight).response(dialect, None);
     };
-    let (head, body) = request.into_parts();
-    let mut call = Call::new(Arc::clone(app), in_flight, Span::of_request(&head.headers), endpoint);
+    let (now, (head, body)) = (Moment::now(), request.into_parts());
+    let span = Span::of_request(&head.headers, now.unix_ms);
+    let mut call = Call::new(Arc::clone(app), in_flight, span, endpoint, now);
     let body = match worker.body(&head.headers, body, &mut call.in_flight).await {
         Ok(body) => body,
         Err(problem) => return fail(call, problem, dialect),
@@ -60,12 +61,13 @@ async fn decided(
         Err(problem) => return Err((call, problem)),
     };
     let (served, shape, request) = seen;
-    let now = now_ms();
+    let now = call.started().unix_ms;
     app.retries.request(now);
     let view = View::new(&served, now);
     let begun = Instant::now();
     let decision = served.router.decide(&request, &view, now);
-    let took = begun.elapsed();
+    let decided = call.started().later();
+    let took = decided.at.saturating_duration_since(begun);
     app.metrics.decided(took);
     call.record.decided_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let live = view.recorded();
@@ -88,7 +90,7 @@ async fn decided(
         }
         Ok(decision) => {
             let asked = Asked { dialect, headers, body, shape: &shape };
-            attempt::run(&worker.pool, call, &served, &asked, &decision).await
+            attempt::run(&worker.pool, call, &served, &asked, &decision, decided).await
         }
     }
 }
@@ -127,12 +129,14 @@ pub(super) fn serving(app: &App) -> Result<Arc<Served>, Problem> {
 }
 
 fn fail(mut call: Call, problem: Problem, dialect: Dialect) -> Response<Body> {
+    let now = Instant::now();
     call.failed(&problem);
-    call.first_byte();
+    call.first_byte(now);
     let attempts = call.record.attempts.len();
     let policy = call.policy();
     tracing::debug!(
-        decision = %call.id(), code = problem.code, status = problem.status, ms = millis(call.elapsed()), "no answer"
+        decision = %call.id(), code = problem.code, status = problem.status, ms = millis(call.started().until(now)),
+        "no answer"
     );
     let mut response = problem.response(dialect, Some(call.id()));
     response.headers_mut().insert("x-vox-attempts", HeaderValue::from(attempts));

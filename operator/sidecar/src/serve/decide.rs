@@ -13,7 +13,7 @@ use vox_routing::Cost;
 use super::chat::serving;
 use super::{Body, Worker, intake, json};
 use crate::call::Call;
-use crate::ids::now_ms;
+use crate::ids::Moment;
 use crate::live::View;
 use crate::problem::Problem;
 use crate::record::Outcome;
@@ -63,13 +63,15 @@ pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Resul
     let mut in_flight = worker.enter()?;
     let (head, body) = request.into_parts();
     let body = worker.body(&head.headers, body, &mut in_flight).await?;
-    let mut call = Call::new(Arc::clone(app), in_flight, Span::of_request(&head.headers), "decide");
+    let moment = Moment::now();
+    let span = Span::of_request(&head.headers, moment.unix_ms);
+    let mut call = Call::new(Arc::clone(app), in_flight, span, "decide", moment);
     call.ended(Outcome::Dry, 200);
     let shape =
         shape::scan(Dialect::OpenAiChat, &body).map_err(|error| Problem::malformed(error.to_string()))?;
     let request = intake::request(Dialect::OpenAiChat, &shape, &head.headers, &body)?;
     let served = serving(app)?;
-    let now = now_ms();
+    let now = moment.unix_ms;
     let view = View::new(&served, now);
     let decision = served.router.decide(&request, &view, now);
     let explanation = served.router.explain(&request, &view, now);

@@ -192,7 +192,7 @@ fn a_lease_of_yesterday_is_settled_and_a_new_one_taken() {
     let folder = folder();
     std::fs::create_dir_all(folder.join("state")).unwrap();
     let yesterday = vox_sidecar::ids::now_ms() / 86_400_000 - 1;
-    let lease = vox_sidecar::ids::uuid();
+    let lease = vox_sidecar::ids::uuid(vox_sidecar::ids::now_ms());
     let old =
         json!({"policy": "p", "day": yesterday, "lease": lease, "grantedPicoUsd": 9, "spentPicoUsd": 4});
     std::fs::write(folder.join("state/lease.json"), old.to_string()).unwrap();
