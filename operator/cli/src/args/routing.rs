@@ -37,15 +37,15 @@ pub(crate) struct HintArgs {
 /// Which gateway.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub(crate) struct GatewayArgs {
-    /// The gateway's URL. Default: a port-forward to --pod, else to a pod of --service.
+    /// The gateway's URL. Default: a port-forward to --pod, else to a pod of the gateway's Service.
     #[arg(long, env = "VOX_GATEWAY_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) gateway: Option<String>,
     /// The sidecar of this pod of the namespace, rather than a shared gateway.
     #[arg(long, value_name = "NAME")]
     pub(crate) pod: Option<String>,
-    /// The gateway's Service in the namespace.
-    #[arg(long, default_value = "gateway", value_name = "NAME")]
-    pub(crate) service: String,
+    /// The gateway's Service in the namespace. Default: the only one with label vox.dev/gateway=enabled.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
 }
 
 /// `vox chat`.

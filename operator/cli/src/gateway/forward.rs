@@ -14,6 +14,12 @@ use crate::error::Error;
 /// Where a gateway listens where its Service does not say otherwise.
 const PORT: u16 = 8811;
 
+/// Selects the Services of gateways: the chart's, and those that bear the same label.
+const SELECTOR: &str = "vox.dev/gateway=enabled";
+
+/// The other ways to a gateway.
+const ELSEWHERE: &str = "a pod with a sidecar with --pod, or a URL with --gateway";
+
 /// What a port-forward leads to.
 pub(crate) enum Behind {
     /// A ready pod of this Service.
@@ -27,6 +33,29 @@ impl Behind {
     pub(super) fn name(&self) -> &str {
         let (Self::Service(name) | Self::Pod(name)) = self;
         name
+    }
+}
+
+/// The Service of the namespace's gateway.
+pub(super) async fn find(cluster: &Cluster, namespace: &str) -> Result<String, Error> {
+    let place = Place::Namespace(namespace.to_owned());
+    let listed = cluster.api::<Service>(&place).list(&ListParams::default().labels(SELECTOR)).await;
+    let listed =
+        listed.map_err(|error| Call::new("list", "services", place.told()).failed(cluster, &error))?;
+    choose(listed.items.iter().map(Service::name_any).collect(), namespace)
+}
+
+/// Two gateways may have different policies and keys, so that one of them has to be named.
+fn choose(found: Vec<String>, namespace: &str) -> Result<String, Error> {
+    match <[String; 1]>::try_from(found) {
+        Ok([only]) => Ok(only),
+        Err(none) if none.is_empty() => Err(Error::NotFound(format!(
+            "no Service in namespace {namespace} has label {SELECTOR}; name the gateway's with --service, {ELSEWHERE}"
+        ))),
+        Err(several) => Err(Error::Usage(format!(
+            "Services {} in namespace {namespace} are gateways; choose one with --service",
+            several.join(", ")
+        ))),
     }
 }
 
@@ -80,7 +109,7 @@ async fn of_service(
 
 fn missing(service: &str, namespace: &str) -> Error {
     Error::NotFound(format!(
-        "there is no Service {service} in namespace {namespace}; name the gateway's with --service, a pod with a sidecar with --pod, or a URL with --gateway"
+        "there is no Service {service} in namespace {namespace}; name the gateway's with --service, {ELSEWHERE}"
     ))
 }
 
@@ -103,6 +132,41 @@ fn port(ports: &[ServicePort], pod: &Pod) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn chosen(found: &[&str]) -> Result<String, String> {
+        choose(found.iter().map(|name| (*name).to_owned()).collect(), "shop")
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_only_service_of_a_gateway_is_found_whatever_its_name() {
+        assert_eq!(chosen(&["acme-vox-gateway"]).as_deref(), Ok("acme-vox-gateway"));
+    }
+
+    #[test]
+    fn without_a_service_of_a_gateway_the_user_hears_what_to_name() {
+        let error = chosen(&[]).unwrap_err();
+        for said in ["vox.dev/gateway=enabled", "namespace shop", "--service", "--pod"] {
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn of_several_services_of_gateways_one_has_to_be_named() {
+        let error = chosen(&["a-gateway", "b-gateway"]).unwrap_err();
+        assert!(error.contains("a-gateway, b-gateway") && error.contains("--service"), "{error}");
+    }
+
+    #[test]
+    fn the_charts_and_the_demos_gateway_bear_the_label() {
+        let label = SELECTOR.replace('=', ": ");
+        for file in ["charts/vox/templates/gateway.yaml", "examples/demo/50-gateway.yaml"] {
+            let path = format!("{}/../../{file}", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(path).unwrap();
+            let service = text.split("\n---\n").find(|one| one.contains("\nkind: Service\n")).unwrap();
+            assert!(service.contains(&label), "{file}: {service}");
+        }
+    }
 
     #[test]
     fn a_services_port_leads_to_the_pods() {

@@ -40,7 +40,7 @@ pub(crate) enum Gateway {
 }
 
 impl Gateway {
-    /// As the arguments say. Nothing is sent yet.
+    /// As the arguments say. The gateway is sent nothing yet.
     pub(crate) async fn new(args: &GatewayArgs, global: &Global) -> Result<Self, Error> {
         // A pod that was named is meant, whatever the environment says.
         let url = args.gateway.as_deref().filter(|url| !url.is_empty() && args.pod.is_none());
@@ -54,9 +54,10 @@ impl Gateway {
                     .to_owned(),
             ));
         };
-        let behind = match &args.pod {
-            Some(pod) => Behind::Pod(pod.clone()),
-            None => Behind::Service(args.service.clone()),
+        let behind = match (&args.pod, &args.service) {
+            (Some(pod), _) => Behind::Pod(pod.clone()),
+            (None, Some(service)) => Behind::Service(service.clone()),
+            (None, None) => Behind::Service(forward::find(&cluster, &namespace).await?),
         };
         Ok(Self::Behind { cluster: Box::new(cluster), namespace, behind })
     }
@@ -65,7 +66,7 @@ impl Gateway {
         let wrong = || {
             Error::Usage(
                 "--gateway is no URL of a gateway: write it like http://127.0.0.1:8811 (gateways speak no TLS of \
-                 their own; `kubectl port-forward svc/gateway 8811` brings one here)"
+                 their own; `kubectl port-forward svc/NAME 8811` brings one here)"
                     .to_owned(),
             )
         };
@@ -169,7 +170,7 @@ impl Gateway {
     /// A failure to speak with it.
     pub(crate) fn failed(&self, reason: &str) -> Error {
         let todo = match self {
-            Self::At { .. } => "check --gateway, and that it runs (kubectl port-forward svc/gateway 8811)",
+            Self::At { .. } => "check --gateway, and that it runs (kubectl port-forward svc/NAME 8811)",
             Self::Behind { .. } => "its pod's log says more",
         };
         Error::Gateway(format!("failed to ask {}: {reason}; {todo}", self.told()))
