@@ -1,4 +1,5 @@
-//! What the operator measures, for Prometheus. Labels are bounded: kinds, closed vocabularies, and the sources themselves.
+//! What the operator measures, for Prometheus. Labels are bounded: kinds, closed vocabularies, and the sources and
+//! policies themselves.
 
 use std::sync::atomic::AtomicI64;
 use std::time::Instant;
@@ -40,6 +41,7 @@ pub(crate) struct Metrics {
     last_refresh: Family<Labels<2>, Gauge<i64, AtomicI64>>,
     resident: Gauge,
     schedules_missed: Family<Labels<2>, Counter>,
+    programmed: Family<Labels<2>, Gauge>,
 }
 
 impl Metrics {
@@ -61,6 +63,7 @@ impl Metrics {
             last_refresh: Family::default(),
             resident: Gauge::default(),
             schedules_missed: Family::default(),
+            programmed: Family::default(),
         };
         metrics.register();
         metrics
@@ -101,6 +104,11 @@ impl Metrics {
             "catalog_schedules_missed",
             "Scheduled runs that did not happen",
             self.schedules_missed.clone(),
+        );
+        r.register(
+            "policy_programmed",
+            "Whether the newest generation of a policy serves, its tests hold and all its sources are in it",
+            self.programmed.clone(),
         );
         r.register("process_resident_memory_bytes", "Resident memory of the operator", self.resident.clone());
         r.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
@@ -183,6 +191,20 @@ impl Metrics {
         self.last_refresh.remove(&labels);
         self.schedules_missed.remove(&labels);
     }
+
+    /// What a policy's condition `Programmed` says.
+    pub(crate) fn policy(&self, namespace: &str, policy: &str, programmed: bool) {
+        self.programmed.get_or_create(&policy_labels(namespace, policy)).set(i64::from(programmed));
+    }
+
+    /// A policy that is gone is no longer measured.
+    pub(crate) fn forget_policy(&self, namespace: &str, policy: &str) {
+        self.programmed.remove(&policy_labels(namespace, policy));
+    }
+}
+
+fn policy_labels(namespace: &str, policy: &str) -> Labels<2> {
+    Labels([("namespace", namespace.to_owned()), ("policy", policy.to_owned())])
 }
 
 fn source_labels(namespace: &str, source: &str) -> Labels<2> {

@@ -147,9 +147,13 @@ fn current_generation(seen: &Observation<'_>, serving: &Serving<'_>) -> Verdict 
         };
         return (false, reasons::NO_CANDIDATE, message.to_owned());
     }
-    let failing = seen.failing.first().map(|failing| format!(", though since a catalog changed {failing}"));
+    // The policy is as it was when its tests held: its catalogs are not, or what the namespace demands.
+    if !seen.failing.is_empty() {
+        let message = format!("{}; this generation serves on over changed catalogs", seen.failing.join("; "));
+        return (false, reasons::TEST_FAILED, message);
+    }
     let last_good = if seen.unresolved.is_empty() { "" } else { ", in part from a last good catalog" };
-    (true, reasons::PROGRAMMED, format!("this generation serves{last_good}{}", failing.unwrap_or_default()))
+    (true, reasons::PROGRAMMED, format!("this generation serves{last_good}"))
 }
 
 fn evidence(seen: &Observation<'_>) -> Verdict {
@@ -229,12 +233,80 @@ fn push(
 }
 
 #[cfg(test)]
+    use vox_contracts::ProviderType;
+    use vox_contracts::entry::{ModelCatalogEntry, bootstrap};
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::super::status::{changed, is_programmed};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
     use vox_crds::RoutingPolicySpec;
-    use vox_routing::compile;
+    /// Generation 1 of a policy over a source with these models.
+    fn router(entries: Vec<ModelCatalogEntry>) -> Router {
+        let spec: RoutingPolicySpec =
+            serde_json::from_value(serde_json::json!({ "catalogs": [{ "name": "acme" }] })).unwrap();
+        let upstream =
+            spec.upstream("shop", "acme", ProviderType::OpenAi, "https://acme.example/v1".to_owned());
+        let models = CatalogInput { source: None, upstream, entries, tags: Vec::new() };
+        Router::new(compile(spec.to_policy("shop", 1).unwrap(), vec![models], &BTreeMap::new()))
+    }
+
+    fn published() -> PublishedSnapshot {
+        PublishedSnapshot {
+            version: 1,
+            digest: String::new(),
+            published_at: Timestamp::UNIX_EPOCH,
+            unchanged: false,
+        }
+    }
+
+    /// The status of generation 1, which serves, while these of its tests fail.
+    fn serving(previous: &RoutingPolicyStatus, failing: &[&str]) -> RoutingPolicyStatus {
+        let router = router(bootstrap().unwrap().entries);
+        describe(&Observation {
+            generation: Some(1),
+            previous,
+            invalid: None,
+            other_defaults: Vec::new(),
+            unresolved: Vec::new(),
+            missing_keys: Vec::new(),
+            failing: failing.iter().map(|&test| test.to_owned()).collect(),
+            nobody: None,
+            serving: Some(Serving { generation: 1, router: &router, snapshot: published() }),
+            now: Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    /// Status, reason and message of the conditions that an event tells of.
+    fn events(before: &RoutingPolicyStatus, next: &RoutingPolicyStatus) -> Vec<(String, String, String)> {
+        let told = changed(before, next).cloned();
+        told.map(|condition| (condition.status, condition.reason, condition.message)).collect()
+    }
+
+    #[test]
+    fn a_test_that_begins_to_fail_though_the_policy_did_not_change_is_told_and_so_is_its_end() {
+        let good = serving(&RoutingPolicyStatus::default(), &[]);
+        assert!(is_programmed(&good));
+        let failing = serving(&good, &["test cheap fails: it is dear"]);
+        assert!(!is_programmed(&failing));
+        let [(status, reason, message)] = &events(&good, &failing)[..] else { panic!("one event") };
+        assert_eq!((status.as_str(), reason.as_str()), ("False", reasons::TEST_FAILED));
+        assert!(message.contains("test cheap fails") && message.contains("serves on"), "{message}");
+        assert!(events(&failing, &serving(&failing, &["test cheap fails: it is dearer"])).is_empty());
+        let [(status, reason, _)] = &events(&failing, &serving(&failing, &[]))[..] else {
+            panic!("one event")
+        };
+        assert_eq!((status.as_str(), reason.as_str()), ("True", reasons::PROGRAMMED));
+    }
+
+    #[test]
+    fn a_generation_whose_test_fails_still_serves() {
+        let failing = serving(&RoutingPolicyStatus::default(), &["test cheap fails: it is dear"]);
+        assert_eq!(failing.programmed_generation, Some(1));
+        assert!(failing.picks.iter().any(|pick| pick.model.is_some()));
+    }
+
+    use vox_routing::{CatalogInput, compile};
 
     use super::*;
 
@@ -244,21 +316,12 @@ mod tests {
 
     /// `Programmed` and `ResolvedRefs` of generation 1 without a model, with one source that is not resolved.
     fn told_of(unresolved: Option<bool>, missing_keys: &[&str]) -> (Condition, Condition) {
-        let spec: RoutingPolicySpec =
-            serde_json::from_value(serde_json::json!({ "catalogs": [{ "name": "acme" }] })).unwrap();
-        let policy = spec.to_policy("shop", 1).unwrap();
-        let router = Router::new(compile(policy, Vec::new(), &BTreeMap::new()));
+        let router = router(Vec::new());
         let unresolved = unresolved.map(|has_models| Unresolved {
             reason: reasons::SOURCE_INVALID,
             sentence: "source acme cannot be used".to_owned(),
             has_models,
         });
-        let snapshot = PublishedSnapshot {
-            version: 1,
-            digest: String::new(),
-            published_at: Timestamp::UNIX_EPOCH,
-            unchanged: false,
-        };
         let status = describe(&Observation {
             generation: Some(1),
             previous: &RoutingPolicyStatus::default(),
@@ -268,7 +331,7 @@ mod tests {
             missing_keys: missing_keys.iter().map(|&key| key.to_owned()).collect(),
             failing: Vec::new(),
             nobody: None,
-            serving: Some(Serving { generation: 1, router: &router, snapshot }),
+            serving: Some(Serving { generation: 1, router: &router, snapshot: published() }),
             now: Timestamp::UNIX_EPOCH,
         });
         let condition = |kind| status.conditions.iter().find(|one| one.type_ == kind).unwrap().clone();

@@ -1,5 +1,6 @@
 //! Writes a policy's status, when it changed, and tells of what changed.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
@@ -34,18 +35,16 @@ pub(crate) async fn write(
     written.map(drop)
 }
 
+/// Whether the newest generation serves as it should.
+pub(crate) fn is_programmed(status: &RoutingPolicyStatus) -> bool {
+    status.conditions.iter().any(|one| one.type_ == types::PROGRAMMED && one.status == "True")
+}
+
 /// Tells when a condition has another status or reason than before. An event that cannot be written is not worth failing
 /// for: the status says the same.
 pub(crate) async fn tell(recorder: &Recorder, policy: &RoutingPolicy, next: &RoutingPolicyStatus) {
     let before = policy.status.clone().unwrap_or_default();
-    for condition in &next.conditions {
-        let known = before.conditions.iter().find(|known| known.type_ == condition.type_);
-        let same =
-            known.is_some_and(|known| known.status == condition.status && known.reason == condition.reason);
-        // That there is no evidence yet is nothing to tell anybody.
-        if same || (condition.type_ == types::EVIDENCE_SUFFICIENT && condition.status == "False") {
-            continue;
-        }
+    for condition in changed(&before, next) {
         let event = Event {
             type_: if condition.status == "True" { EventType::Normal } else { EventType::Warning },
             reason: condition.reason.clone(),
@@ -57,4 +56,18 @@ pub(crate) async fn tell(recorder: &Recorder, policy: &RoutingPolicy, next: &Rou
             tracing::info!(%error, reason = event.reason, "failed to write an event");
         }
     }
+}
+
+/// The conditions that are worth an event.
+pub(crate) fn changed<'a>(
+    before: &RoutingPolicyStatus,
+    next: &'a RoutingPolicyStatus,
+) -> impl Iterator<Item = &'a Condition> {
+    next.conditions.iter().filter(|condition| {
+        let known = before.conditions.iter().find(|known| known.type_ == condition.type_);
+        let same =
+            known.is_some_and(|known| known.status == condition.status && known.reason == condition.reason);
+        // That there is no evidence yet is nothing to tell anybody.
+        !same && (condition.type_ != types::EVIDENCE_SUFFICIENT || condition.status != "False")
+    })
 }

@@ -30,7 +30,7 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
     let client = shared.client.clone();
     let (policies, writer) = reflector::store();
     let gone = Arc::new(Notify::new());
-    let deleted = Arc::clone(&gone);
+    let (deleted, metrics) = (Arc::clone(&gone), Arc::clone(&shared));
     let (siblings, told) = Siblings::new();
     let (seeing, known) = (siblings.clone(), policies.clone());
     let events = watcher(Api::<Guarded>::all(client.clone()), watcher::Config::default())
@@ -39,7 +39,9 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         .inspect_ok(move |event| seeing.see(&known, event))
         .reflect(writer)
         .inspect_ok(move |event| {
-            if let watcher::Event::Delete(_) = event {
+            if let watcher::Event::Delete(policy) = event {
+                let namespace = policy.namespace().unwrap_or_default();
+                metrics.metrics.forget_policy(&namespace, &policy.name_any());
                 deleted.notify_one();
             }
         })
