@@ -1,7 +1,7 @@
 //! The gateway next to a workload: it decides from a snapshot in memory which model serves a request, calls it, falls
 //! back when that fails, and can say why. No Kubernetes and no database: what it knows comes from the operator's stream.
 //!
-//! Rooms: [`config`] (all settings), [`feed`] (snapshots), [`serving`] (what a snapshot becomes), [`keys`], [`live`]
+//! Rooms: [`config`] (all settings), `operator` (how it is called), [`feed`] (snapshots), [`serving`] (what a snapshot becomes), [`keys`], [`live`]
 //! (failures, limits, money), `lease` (what of a day's budget the operator grants), [`serve`] (the endpoints), [`attempt`] (one candidate after another), [`upstream`]
 //! (connections), [`record`], [`line`](mod@line) and [`spool`] (what is written down, how, and where), [`trace`], [`metrics`].
 //!
@@ -18,6 +18,7 @@ mod lease;
 pub mod line;
 pub mod live;
 pub mod metrics;
+mod operator;
 pub mod problem;
 pub mod record;
 mod reference;

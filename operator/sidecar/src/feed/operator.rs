@@ -1,68 +1,56 @@
 //! The operator's stream of snapshots: one document a line, an empty line as a heartbeat.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
+use http::{Method, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 
 use super::inflate::{Inflate, Unreadable};
 use super::{Feed, MAX_BYTES, Refused};
 use crate::app::Trouble;
-use crate::ids;
-use crate::upstream::{ConnectError, Connector, Origin, TlsError, client_tls};
+use crate::operator::{CallError, Connection, Pause};
 
 /// Three heartbeats of 15 s.
 const SILENCE: Duration = Duration::from_secs(45);
-const CONNECT: Duration = Duration::from_secs(10);
 /// How often it is looked whether other keys are missing than the operator was told.
 const KEYS_EVERY: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Why a connection to the operator ended.
+/// Why a stream ended.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
-    #[error("the operator's URL {0:?} is none")]
-    Url(String),
-    #[error("failed to read the token from {file}: {why}")]
-    Token { file: String, why: String },
     #[error(transparent)]
-    Tls(#[from] TlsError),
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    #[error("the operator did not answer in time")]
-    Late,
-    #[error("the operator answered {0}")]
-    Status(http::StatusCode),
+    Call(#[from] CallError),
     #[error("the operator sent nothing for {} s", SILENCE.as_secs())]
     Silent,
     #[error("the operator ended the stream")]
     Closed,
     #[error("other keys are missing than the operator was told")]
     Keys,
-    #[error("the connection to the operator broke: {0}")]
-    Broken(#[from] hyper::Error),
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    #[error("failed to build the request: {0}")]
-    Request(#[from] http::Error),
+}
+
+impl Ended {
+    fn retry_after(&self) -> Option<Duration> {
+        if let Self::Call(error) = self { error.retry_after() } else { None }
+    }
 }
 
 /// Takes what the operator sends, and connects again whenever that ends.
 pub(super) async fn follow(mut feed: Feed) {
     feed.start_from_disk();
-    let mut pause = FIRST_PAUSE;
+    let mut pause = Pause::new(FIRST_PAUSE, LAST_PAUSE);
     loop {
-        let version = feed.version;
+        let (version, begun) = (feed.version, Instant::now());
         let Err(ended) = stream(&mut feed).await;
         if matches!(ended, Ended::Keys) {
             tracing::info!(missing = ?missing(&feed), "{ended}");
-            pause = FIRST_PAUSE;
+            pause.reset();
             continue;
         }
         tracing::warn!(operator = %feed.app.settings.operator, "{ended}");
@@ -70,16 +58,12 @@ pub(super) async fn follow(mut feed: Feed) {
             feed.app.trouble.store(Arc::new(Trouble::NoSnapshot(format!("none has come yet: {ended}"))));
         }
         feed.app.metrics.feed_reconnects.inc();
-        pause = if feed.version > version { FIRST_PAUSE } else { pause.saturating_mul(2).min(LAST_PAUSE) };
-        tokio::time::sleep(jittered(pause)).await;
+        // A stream may bring nothing new for days.
+        if feed.version > version || begun.elapsed() > LAST_PAUSE {
+            pause.reset();
+        }
+        tokio::time::sleep(pause.after(ended.retry_after())).await;
     }
-}
-
-/// Half of the pause to all of it, so that the sidecars of a cluster do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-    let half = millis / 2;
-    Duration::from_millis(half.saturating_add(ids::random() % half.max(1)))
 }
 
 async fn stream(feed: &mut Feed) -> Result<std::convert::Infallible, Ended> {
@@ -102,7 +86,7 @@ async fn stream(feed: &mut Feed) -> Result<std::convert::Infallible, Ended> {
         };
         heard = Instant::now();
         let Some(frame) = frame else { return Err(Ended::Closed) };
-        if let Some(data) = frame?.data_ref() {
+        if let Some(data) = frame.map_err(CallError::Broken)?.data_ref() {
             inflate.push(data, |line| take(feed, line))?;
         }
     }
@@ -125,16 +109,10 @@ fn missing(feed: &Feed) -> BTreeSet<String> {
     feed.app.serving.load().as_ref().map(|served| served.missing_keys()).unwrap_or_default()
 }
 
-async fn connect(feed: &Feed, missing: &BTreeSet<String>) -> Result<Response<Incoming>, Ended> {
+async fn connect(feed: &Feed, missing: &BTreeSet<String>) -> Result<Response<Incoming>, CallError> {
     let settings = &feed.app.settings;
-    let (origin, path) =
-        Origin::of_url(&settings.operator).ok_or_else(|| Ended::Url(settings.operator.clone()))?;
-    let authorities = settings.operator_ca.as_ref().unwrap_or(&settings.ca_bundle);
-    let tls = if origin.tls { Some(client_tls(authorities)?) } else { None };
-    let connecting = Connector::new(tls);
-    let connected = tokio::time::timeout(CONNECT, connecting.connect(&origin)).await;
-    let mut connection = connected.map_err(|_| Ended::Late)??;
-    let mut path = format!("{path}/v1/namespaces/{}/snapshot?after={}", settings.namespace, feed.version);
+    let mut connection = Connection::open(settings).await?;
+    let mut path = format!("/v1/namespaces/{}/snapshot?after={}", settings.namespace, feed.version);
     // Only for what the operator tells of its sidecars; a name that no policy can have finds none in the snapshot either.
     let is_name =
         |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-./".contains(&byte));
@@ -145,25 +123,10 @@ async fn connect(feed: &Feed, missing: &BTreeSet<String>) -> Result<Response<Inc
     if !missing.is_empty() {
         path = format!("{path}&missing={}", missing.join(","));
     }
-    let request = Request::get(path)
-        .header(header::HOST, &origin.authority)
+    let request = connection
+        .request(Method::GET, &path)
         .header(header::ACCEPT, "application/x-ndjson")
         .header(header::ACCEPT_ENCODING, "gzip")
-        .header(header::AUTHORIZATION, token(&settings.token_file)?)
-        .body(Full::<Bytes>::default())?;
-    let answered = tokio::time::timeout(SILENCE, connection.send_request(request)).await;
-    let response = answered.map_err(|_| Ended::Late)??;
-    if !response.status().is_success() {
-        return Err(Ended::Status(response.status()));
-    }
-    Ok(response)
-}
-
-fn token(file: &Path) -> Result<HeaderValue, Ended> {
-    let wrong = |why: String| Ended::Token { file: file.display().to_string(), why };
-    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
-    let mut value = HeaderValue::try_from(format!("Bearer {}", text.trim()))
-        .map_err(|_| wrong("it is no token".to_owned()))?;
-    value.set_sensitive(true);
-    Ok(value)
+        .body(Full::default())?;
+    tokio::time::timeout(SILENCE, connection.send(request)).await.unwrap_or(Err(CallError::Late))
 }

@@ -16,8 +16,9 @@ use tokio::sync::watch;
 use vox_contracts::budget::{LeaseRequest, codes};
 
 use crate::app::App;
-use crate::ids::{now_ms, random, uuid};
+use crate::ids::{now_ms, uuid};
 use crate::live::{Account, Budget, DAY_MS};
+use crate::operator::{Pause, jittered};
 use kept::Kept;
 
 /// How often it is looked whether there is something to do, when nobody says so.
@@ -83,13 +84,19 @@ struct Keeper {
     held: Option<Held>,
     /// Leases of days and policies that are over, until they are settled.
     past: Vec<(String, Arc<Account>)>,
-    pause: Duration,
+    pause: Pause,
     again: Instant,
 }
 
 impl Keeper {
     fn new(app: Arc<App>) -> Self {
-        Self { app, held: None, past: Vec::new(), pause: FIRST_PAUSE, again: Instant::now() }
+        Self {
+            app,
+            held: None,
+            past: Vec::new(),
+            pause: Pause::new(FIRST_PAUSE, LAST_PAUSE),
+            again: Instant::now(),
+        }
     }
 
     async fn run(mut self, mut stopped: watch::Receiver<bool>) {
@@ -217,7 +224,7 @@ impl Keeper {
                 account.grant(answer.granted_pico_usd, answer.remaining_pico_usd);
                 held.rest = account.rest();
                 held.reported = Some(Instant::now());
-                self.pause = FIRST_PAUSE;
+                self.pause.reset();
                 held.budget.tell(false);
                 BETWEEN
             }
@@ -237,9 +244,7 @@ impl Keeper {
                     held.budget.open(None);
                     self.past.push((held.policy, held.account));
                 }
-                let pause = self.pause;
-                self.pause = pause.saturating_mul(2).min(LAST_PAUSE);
-                jittered(pause)
+                self.pause.after(error.retry_after())
             }
         };
         self.again = Instant::now() + pause;
@@ -260,7 +265,8 @@ impl Keeper {
                     if account.day.saturating_add(1) >= today && !end {
                         self.past.push((policy, account));
                     }
-                    self.again = Instant::now() + jittered(LAST_PAUSE);
+                    let told = error.retry_after().map(|after| self.pause.when_told(after));
+                    self.again = Instant::now() + told.unwrap_or_else(|| jittered(LAST_PAUSE));
                 }
                 _ => tracing::debug!(%policy, day = %request.day, "settled"),
             }
@@ -309,10 +315,4 @@ fn request(app: &App, account: &Account) -> LeaseRequest {
 fn date(day: u64) -> Date {
     let millis = i64::try_from(day.saturating_mul(DAY_MS)).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX).to_zoned(TimeZone::UTC).date()
-}
-
-/// Half of the pause to all of it, so that sidecars do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-    Duration::from_millis((millis / 2).saturating_add(random() % (millis / 2).max(1)))
 }
