@@ -1,7 +1,6 @@
 //! Strengths, tier, family and overlay price of a model, by the rules of the contracts. Each decision has one place
 //! here and its data in `contracts/orchestration/`.
 
-use std::str::FromStr;
 use std::sync::LazyLock;
 
 use regex::{RegexSet, RegexSetBuilder};
@@ -151,12 +150,6 @@ pub fn blended_price(input: UsdPerMTok, output: UsdPerMTok) -> Option<Decimal> {
 #[must_use]
 pub fn infer_family(name: &str) -> Option<&'static str> {
     FAMILY_RULES.matches(name).next().and_then(|row| FAMILIES.get(row)).map(|rule| rule.family)
-}
-
-/// A tag that somebody else wrote. Unknown ones become [`StrengthTag::Unknown`]; the caller logs each once.
-#[must_use]
-pub fn strength_from_tag(tag: &str) -> StrengthTag {
-    StrengthTag::from_str(tag).unwrap_or(StrengthTag::Unknown)
 }
 
 /// The price that the overlay knows for a model of a vendor whose list has none.

@@ -11,6 +11,7 @@ pub mod inference;
 pub mod model_key;
 pub mod outcome;
 pub mod price;
+pub mod refusal;
 pub mod spec;
 
 pub use entry::ModelCatalogEntry;

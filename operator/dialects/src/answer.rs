@@ -4,8 +4,9 @@ use crate::client;
 use crate::dialect::Dialect;
 use crate::error::{ErrorClass, Failure};
 use crate::event::{Event, Reply};
+use crate::finish::Finish;
 use crate::upstream::{self, NotUnderstood};
-use crate::usage::{Finish, Usage};
+use crate::usage::Usage;
 
 /// Why a 200 is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,8 @@
 //! What an answer consists of, whole or in pieces, whatever the provider's dialect.
 
 use crate::error::Failure;
-use crate::usage::{Finish, Usage};
+use crate::finish::Finish;
+use crate::usage::Usage;
 
 /// One step of an answer.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,7 +9,8 @@ use vox_dialects::dialect::Dialect::{
     self, AnthropicMessages, GeminiGenerate, OllamaChat, OpenAiChat, OpenAiEmbeddings,
 };
 use vox_dialects::error::ErrorClass;
-use vox_dialects::usage::{Finish, Usage};
+use vox_dialects::finish::Finish;
+use vox_dialects::usage::Usage;
 
 fn context() -> ClientContext {
     ClientContext { id: "d-1".to_owned(), created: 7, model: None }
@@ -140,13 +141,20 @@ fn reasons_for_the_end_are_kept() {
         (openai("stop"), Finish::Stop, "stop", "end_turn"),
         (openai("length"), Finish::Length, "length", "max_tokens"),
         (openai("content_filter"), Finish::ContentFilter, "content_filter", "refusal"),
-        (openai("odd"), Finish::Unknown("odd".to_owned()), "odd", "odd"),
+        (openai("odd"), Finish::Unknown("odd".to_owned()), "stop", "end_turn"),
         (anthropic("stop_sequence"), Finish::Stop, "stop", "end_turn"),
         (anthropic("max_tokens"), Finish::Length, "length", "max_tokens"),
         (anthropic("model_context_window_exceeded"), Finish::Length, "length", "max_tokens"),
         (anthropic("refusal"), Finish::Refusal, "content_filter", "refusal"),
         (gemini("MAX_TOKENS"), Finish::Length, "length", "max_tokens"),
         (gemini("SAFETY"), Finish::ContentFilter, "content_filter", "refusal"),
+        (gemini("LANGUAGE"), Finish::Unknown("LANGUAGE".to_owned()), "stop", "end_turn"),
+        (
+            gemini("IMAGE_PROHIBITED_CONTENT"),
+            Finish::Unknown("IMAGE_PROHIBITED_CONTENT".to_owned()),
+            "content_filter",
+            "refusal",
+        ),
         (ollama("length"), Finish::Length, "length", "max_tokens"),
     ];
     for ((from, body), finish, chat, messages) in cases {

@@ -136,14 +136,6 @@ fn a_long_message_is_cut_between_characters() {
 }
 
 #[test]
-fn only_the_clients_own_mistake_ends_every_attempt() {
-    for class in ErrorClass::ALL {
-        assert_eq!(class.may_succeed_elsewhere(), *class != ErrorClass::BadRequest);
-    }
-    assert!(!ErrorClass::Quota.may_pass() && !ErrorClass::RateLimited.counts_against_provider());
-}
-
-#[test]
 fn clients_are_told_in_their_own_dialect() {
     let told = |dialect| -> Value {
         serde_json::from_slice(&error_body(dialect, 429, "budget", "m \"q\"", Some("d-1"))).unwrap()

@@ -7,7 +7,8 @@ use vox_contracts::{ModelTier, TaskCategory};
 
 use crate::asked::{Asked, Band};
 use crate::cost::Cost;
-use crate::decision::{Filter, Pick};
+use crate::decision::Pick;
+use crate::filter::Filter;
 use crate::judge::Judged;
 use crate::plan::{Plan, route};
 use crate::policy::Weights;

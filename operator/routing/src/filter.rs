@@ -1,16 +1,159 @@
 //! What stops a candidate. One order of checks, used by decisions and explanations alike.
 
-use vox_contracts::{ModelTier, TaskCategory};
+use std::fmt;
+use std::sync::Arc;
+
+use vox_contracts::{ModelTier, StrengthTag, TaskCategory};
 
 use crate::cost::Cost;
-use crate::decision::Filter;
 use crate::facts::Facts;
 use crate::pattern;
 use crate::plan::Plan;
 use crate::policy::{Policy, WhenSpent};
-use crate::request::{Live, Request};
+use crate::request::{Live, Request, Unavailable};
 use crate::score::record;
 use crate::snapshot::{Deployment, Upstream};
+
+/// What stopped a candidate, and by how much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filter {
+    /// A list of the policy, or of its namespace, does not allow it.
+    NotAllowed {
+        /// Which list.
+        by: &'static str,
+    },
+    /// It lacks a tag that is demanded, such as where it keeps data.
+    LacksTag {
+        /// Which tag.
+        tag: Arc<str>,
+        /// Who demands it.
+        by: &'static str,
+    },
+    /// Not the model that was asked for.
+    NotAsked,
+    /// It makes something else: vectors, images, orders.
+    WrongOutput,
+    /// It lacks a capability, or nobody knows that it has it.
+    LacksCapability {
+        /// Which.
+        capability: &'static str,
+    },
+    /// It lacks a required strength.
+    LacksStrength {
+        /// Which.
+        strength: StrengthTag,
+    },
+    /// Below the floor or above the ceiling.
+    TierOutOfRange {
+        /// Its own.
+        tier: ModelTier,
+        /// The lowest allowed.
+        floor: ModelTier,
+        /// The highest allowed.
+        ceiling: ModelTier,
+    },
+    /// Input and answer do not fit.
+    ContextTooSmall {
+        /// What is needed.
+        needed_tokens: u64,
+        /// What it has; absent when unknown.
+        has_tokens: Option<u64>,
+    },
+    /// Its price is unknown, and money is limited.
+    PriceUnknown,
+    /// Its worst case is above what the request may cost.
+    TooDear {
+        /// Its worst case.
+        worst_case: Cost,
+        /// What the request may cost.
+        limit: Cost,
+    },
+    /// Its known latency is above the route's.
+    TooSlow {
+        /// Its median.
+        p50_ms: u64,
+        /// The route's limit.
+        limit_ms: u64,
+    },
+    /// It abstained in this category not long ago.
+    Penalised {
+        /// Until when, in milliseconds since 1970 UTC.
+        until_unix_ms: u64,
+    },
+    /// The contract's generic fall-back, while somebody else is left.
+    LastResort,
+    /// It cannot be called now.
+    Unavailable(Unavailable),
+}
+
+impl Filter {
+    /// Its name in summaries, metrics and explanations.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotAllowed { .. } => "NotAllowed",
+            Self::LacksTag { .. } => "LacksTag",
+            Self::NotAsked => "NotAsked",
+            Self::WrongOutput => "WrongOutput",
+            Self::LacksCapability { .. } => "LacksCapability",
+            Self::LacksStrength { .. } => "LacksStrength",
+            Self::TierOutOfRange { .. } => "TierOutOfRange",
+            Self::ContextTooSmall { .. } => "ContextTooSmall",
+            Self::PriceUnknown => "PriceUnknown",
+            Self::TooDear { .. } => "TooDear",
+            Self::TooSlow { .. } => "TooSlow",
+            Self::Penalised { .. } => "Penalised",
+            Self::LastResort => "LastResort",
+            Self::Unavailable(why) => why.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Filter {
+    /// A sentence without a full stop, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAllowed { by } => write!(f, "{by} does not allow it"),
+            Self::LacksTag { tag, by } => write!(f, "its source has no tag {tag}, which {by} demands"),
+            Self::NotAsked => f.write_str("the request names another model"),
+            Self::WrongOutput => f.write_str("it does not make what the category asks for"),
+            Self::LacksCapability { capability } => {
+                write!(f, "it has no {capability}, or nobody says that it has")
+            }
+            Self::LacksStrength { strength } => write!(f, "it lacks the required strength {strength}"),
+            Self::TierOutOfRange { tier, floor, ceiling } if tier > ceiling => {
+                write!(f, "its tier {tier} is above {ceiling}, the highest allowed (from {floor})")
+            }
+            Self::TierOutOfRange { tier, floor, .. } => {
+                write!(f, "its tier {tier} is below {floor}, the lowest allowed")
+            }
+            Self::ContextTooSmall { needed_tokens, has_tokens: Some(has) } => write!(
+                f,
+                "{needed_tokens} tokens of context are needed and it has {has}: {} too few",
+                needed_tokens.saturating_sub(*has)
+            ),
+            Self::ContextTooSmall { needed_tokens, has_tokens: None } => {
+                write!(f, "{needed_tokens} tokens of context are needed and nobody says how many it has")
+            }
+            Self::PriceUnknown => f.write_str("money is limited and its price is unknown"),
+            Self::TooDear { worst_case, limit } => write!(
+                f,
+                "it costs up to USD {worst_case}, USD {} more than the USD {limit} allowed",
+                worst_case.minus(*limit)
+            ),
+            Self::TooSlow { p50_ms, limit_ms } => write!(
+                f,
+                "its median is {p50_ms} ms, {} ms more than the {limit_ms} ms allowed",
+                p50_ms.saturating_sub(*limit_ms)
+            ),
+            Self::Penalised { until_unix_ms } => {
+                write!(f, "it is penalised in this category until {until_unix_ms} (ms since 1970 UTC)")
+            }
+            Self::LastResort => f.write_str("it is asked only when nobody else is left"),
+            Self::Unavailable(why) => f.write_str(why.sentence()),
+        }
+    }
+}
 
 /// Whether the policy's lists and its namespace's demands allow it: the same for every category.
 pub(crate) fn admission(

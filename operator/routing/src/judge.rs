@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use vox_contracts::TaskCategory;
 
 use crate::cost::Cost;
-use crate::decision::{Filter, Refusal};
+use crate::decision::Refusal;
+use crate::filter::Filter;
 use crate::rank::Ranked;
 use crate::router::{Asking, Router};
 use crate::walk::Walk;

@@ -7,8 +7,8 @@ use vox_contracts::generated::routing::{GENERIC_FALLBACK_ALIAS, MIN_EVIDENCE_CAL
 use vox_contracts::{ModelTier, TaskCategory};
 
 use crate::asked::Band;
-use crate::decision::Filter;
 use crate::facts::Facts;
+use crate::filter::Filter;
 use crate::filter::{self, TierStands};
 use crate::plan::{Plan, distance};
 use crate::score::{self, Lean, Part};

@@ -36,6 +36,19 @@ pub struct Request {
     pub force_cost: bool,
 }
 
+impl Request {
+    /// The plainest request of a category, as tests of policies, status and the command line ask it.
+    #[must_use]
+    pub fn of_category(category: TaskCategory, complexity: Option<u8>) -> Self {
+        let needs = Needs {
+            embedding: category == TaskCategory::Embedding,
+            vision: category == TaskCategory::Vision,
+            ..Needs::default()
+        };
+        Self { category: Some(category), complexity, needs, ..Self::default() }
+    }
+}
+
 /// What the client wrote as its model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Choice {

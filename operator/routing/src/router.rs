@@ -5,9 +5,9 @@ use std::fmt;
 use vox_contracts::TaskCategory;
 
 use crate::asked::{Asked, Band};
-use crate::decision::{Decision, Filter, Pick, Refusal};
+use crate::decision::{Decision, Pick, Refusal};
 use crate::facts::Facts;
-use crate::filter::{self, Money};
+use crate::filter::{self, Filter, Money};
 use crate::judge::Judged;
 use crate::names::{Names, ServedName, Target, served};
 use crate::plan::below;

@@ -2,7 +2,7 @@
 
 use crate::decision::{Decision, Pick, Refusal};
 use crate::policy::{Expect, PolicyTest};
-use crate::request::{Needs, Offline, Request};
+use crate::request::{Offline, Request};
 use crate::router::Router;
 use crate::snapshot::{Deployment, Upstream};
 
@@ -29,15 +29,7 @@ pub fn run_tests(router: &Router) -> Vec<TestFailure> {
 }
 
 fn broken(router: &Router, test: &PolicyTest) -> Vec<String> {
-    let request = Request {
-        category: Some(test.category),
-        complexity: test.complexity,
-        needs: Needs {
-            embedding: test.category == vox_contracts::TaskCategory::Embedding,
-            ..Needs::default()
-        },
-        ..Request::default()
-    };
+    let request = Request::of_category(test.category, test.complexity);
     match router.decide(&request, &Offline, 0) {
         Ok(decision) => broken_by(router, &test.expect, &request, &decision),
         Err(Refusal::NoCandidate { .. }) if test.expect.candidates_at_least == Some(0) => Vec::new(),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use vox_contracts::{ModelTier, TaskCategory};
 
 use crate::cost::Cost;
-use crate::decision::{Filter, Pick};
+use crate::decision::Pick;
 use crate::facts::Facts;
+use crate::filter::Filter;
 use crate::filter::{self, Money};
 use crate::plan::Plan;
 use crate::rank::{Ranked, Ranking};

@@ -11,26 +11,6 @@ use crate::live::NoMoney;
 use crate::record::Outcome;
 use crate::serve::Body;
 
-/// Every code; each has a page in `docs/errors`.
-pub const CODES: &[&str] = &[
-    "all_attempts_failed",
-    "body_timeout",
-    "body_too_large",
-    "budget_spent",
-    "malformed_request",
-    "method_not_allowed",
-    "no_candidate",
-    "no_lease",
-    "no_policy",
-    "no_snapshot",
-    "not_found",
-    "overloaded",
-    "too_dear",
-    "unknown_decision",
-    "unknown_model",
-    "unsupported_encoding",
-];
-
 /// Bytes of a message about a mistake of the client's.
 const LONGEST_MESSAGE: usize = 1024;
 
@@ -39,7 +19,7 @@ const LONGEST_MESSAGE: usize = 1024;
 pub struct Problem {
     /// HTTP status.
     pub status: u16,
-    /// One of [`CODES`], or an upstream's own.
+    /// One of [`vox_contracts::refusal::CODES`], or an upstream's own.
     pub code: &'static str,
     /// What happened, where, what to do.
     pub message: String,
@@ -222,20 +202,7 @@ impl Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-
-    #[test]
-    fn every_code_has_its_page_and_every_page_its_code() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors");
-        let pages: BTreeSet<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_suffix(".md").map(str::to_owned))
-            .filter(|page| page.starts_with(char::is_lowercase))
-            .collect();
-        assert_eq!(pages, CODES.iter().map(|code| (*code).to_owned()).collect());
-    }
 
     #[test]
     fn a_wait_is_rounded_up_to_whole_seconds() {

@@ -48,10 +48,10 @@ pub(crate) enum Problem {
     )]
     EndpointMissing(String),
     #[error(
-        "spec.endpoint {0:?} is not an http or https URL with a host, a port of 1 to 65535 if any, and no user name, \
+        "spec.endpoint{0} is not an http or https URL with a host, a port of 1 to 65535 if any, and no user name, \
          password or query; write it like https://llm.example.com:8443/v1"
     )]
-    Endpoint(String),
+    Endpoint(Quoted),
     #[error("spec.{field}: {error}")]
     Duration { field: &'static str, error: DurationError },
     #[error(transparent)]
@@ -61,6 +61,23 @@ pub(crate) enum Problem {
          stay fresh; shorten the one or raise the other"
     )]
     NeverFresh { min_interval: Told, max_age: Told },
+}
+
+/// Of an endpoint, what a message may say: a password or a key may stand in all the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Quoted(Option<String>);
+
+impl Quoted {
+    fn of(endpoint: &str) -> Self {
+        let url = Url::parse(endpoint).ok();
+        Self(url.and_then(|url| Some(format!("{}://{}", url.scheme(), url.host_str()?))))
+    }
+}
+
+impl std::fmt::Display for Quoted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |place| write!(f, " (of {place})"))
+    }
 }
 
 /// A duration as a message tells it, and whether it is the default: the user did not write it and looks for it in vain.
@@ -169,7 +186,7 @@ fn endpoint(spec: &ModelCatalogSourceSpec, provider: &Option<ProviderType>) -> R
             .map_or_else(|| "an openAICompatible provider without a name".to_owned(), ToString::to_string);
         return Err(Problem::EndpointMissing(name));
     };
-    let refused = || Problem::Endpoint(text.to_owned());
+    let refused = || Problem::Endpoint(Quoted::of(text));
     let url = Url::parse(text).map_err(|_| refused())?;
     // A key in a query would stand in the status for all to read.
     let bare = url.query().is_none() && url.fragment().is_none();
@@ -185,7 +202,7 @@ fn endpoint(spec: &ModelCatalogSourceSpec, provider: &Option<ProviderType>) -> R
 /// A provider without a name is known by its host.
 fn named(provider: Option<ProviderType>, endpoint: &str) -> Result<ProviderType, Problem> {
     let of_host = || Url::parse(endpoint).ok().and_then(|url| ProviderType::of_base_url(&url));
-    provider.or_else(of_host).ok_or_else(|| Problem::Endpoint(endpoint.to_owned()))
+    provider.or_else(of_host).ok_or_else(|| Problem::Endpoint(Quoted::of(endpoint)))
 }
 
 fn duration(
@@ -267,6 +284,18 @@ mod tests {
         let wire: ProviderType = serde_json::from_str(&serde_json::to_string(&provider).unwrap()).unwrap();
         assert_eq!(wire, provider);
         assert_eq!(provider.to_string(), "vllm:80");
+    }
+
+    #[test]
+    fn of_an_endpoint_only_scheme_and_host_are_quoted() {
+        let told = |endpoint: &str| Problem::Endpoint(Quoted::of(endpoint)).to_string();
+        let refused = told("https://user:s3cret@llm.example.com:8443/s3cret?key=s3cret#s3cret");
+        assert!(refused.starts_with("spec.endpoint (of https://llm.example.com) is not"), "{refused}");
+        for endpoint in ["user:s3cret@llm.example.com", "s3cret", "https://user:s3cret@llm:99999/"] {
+            let refused = told(endpoint);
+            assert!(refused.starts_with("spec.endpoint is not"), "{refused}");
+        }
+        assert!(!refused.contains("s3cret"), "{refused}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use vox_contracts::discovery::FailureClass;
 use vox_contracts::generated::routing::MIN_EVIDENCE_CALLS;
 use vox_crds::conditions::{reasons, types};
 use vox_crds::routing_policy::{PickStatus, RoutingPolicyStatus, SnapshotStatus};
-use vox_routing::{Needs, Offline, Request, Router};
+use vox_routing::{Offline, Request, Router};
 use vox_store::routing::PublishedSnapshot;
 
 use super::resolve::Unresolved;
@@ -186,27 +186,23 @@ fn picks(router: &Router, now: Timestamp) -> Vec<PickStatus> {
     let now = u64::try_from(now.as_millisecond()).unwrap_or_default();
     let deployments = &router.policy_snapshot().deployments;
     let id = |place: usize| deployments.get(place).map(|deployment| deployment.id.clone());
-    let pick = |category: &TaskCategory| {
-        let needs = Needs {
-            embedding: *category == TaskCategory::Embedding,
-            vision: *category == TaskCategory::Vision,
-            ..Needs::default()
-        };
-        let request = Request { category: Some(*category), needs, ..Request::default() };
-        match router.decide(&request, &Offline, now) {
-            Ok(decision) => {
-                let mut order = decision.picks.iter();
-                let (first, second) = (order.next(), order.next());
-                PickStatus {
-                    category: *category,
-                    model: first.and_then(|pick| id(pick.deployment)),
-                    runner_up: second.and_then(|pick| id(pick.deployment)),
-                    reason: reason(first.map(|pick| pick.score), second.map(|pick| pick.score)),
-                }
+    let pick = |category: &TaskCategory| match router.decide(
+        &Request::of_category(*category, None),
+        &Offline,
+        now,
+    ) {
+        Ok(decision) => {
+            let mut order = decision.picks.iter();
+            let (first, second) = (order.next(), order.next());
+            PickStatus {
+                category: *category,
+                model: first.and_then(|pick| id(pick.deployment)),
+                runner_up: second.and_then(|pick| id(pick.deployment)),
+                reason: reason(first.map(|pick| pick.score), second.map(|pick| pick.score)),
             }
-            Err(refusal) => {
-                PickStatus { category: *category, model: None, runner_up: None, reason: refusal.to_string() }
-            }
+        }
+        Err(refusal) => {
+            PickStatus { category: *category, model: None, runner_up: None, reason: refusal.to_string() }
         }
     };
     TaskCategory::ALL.iter().map(pick).collect()
@@ -233,14 +229,18 @@ fn push(
 }
 
 #[cfg(test)]
-    use vox_contracts::ProviderType;
-    use vox_contracts::entry::{ModelCatalogEntry, bootstrap};
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::status::{changed, is_programmed};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+    use vox_contracts::ProviderType;
+    use vox_contracts::entry::{ModelCatalogEntry, bootstrap};
     use vox_crds::RoutingPolicySpec;
+    use vox_routing::{CatalogInput, compile};
+
+    use super::super::status::{changed, is_programmed};
+    use super::*;
+
     /// Generation 1 of a policy over a source with these models.
     fn router(entries: Vec<ModelCatalogEntry>) -> Router {
         let spec: RoutingPolicySpec =
@@ -305,10 +305,6 @@ mod tests {
         assert_eq!(failing.programmed_generation, Some(1));
         assert!(failing.picks.iter().any(|pick| pick.model.is_some()));
     }
-
-    use vox_routing::{CatalogInput, compile};
-
-    use super::*;
 
     fn told(unresolved: Option<bool>) -> (Condition, Condition) {
         told_of(unresolved, &[])

@@ -5,8 +5,9 @@ use serde_json::value::RawValue;
 use super::call_id;
 use crate::answer::ClientContext;
 use crate::event::{Event, Reply};
+use crate::finish::Finish;
 use crate::json::{Writer, object};
-use crate::usage::{Finish, Usage};
+use crate::usage::Usage;
 
 /// A whole answer.
 pub(crate) fn answer(reply: &Reply, context: &ClientContext) -> Vec<u8> {

@@ -3,8 +3,9 @@
 use super::call_id;
 use crate::answer::ClientContext;
 use crate::event::{Event, Reply, ReplyCall};
+use crate::finish::Finish;
 use crate::json::{Writer, object};
-use crate::usage::{Finish, Usage};
+use crate::usage::Usage;
 
 /// A whole answer.
 pub(crate) fn answer(reply: &Reply, context: &ClientContext) -> Vec<u8> {

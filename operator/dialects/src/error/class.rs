@@ -85,30 +85,6 @@ impl ErrorClass {
         }
     }
 
-    /// Whether the same request may succeed at the same place a little later.
-    #[must_use]
-    pub const fn may_pass(self) -> bool {
-        matches!(
-            self,
-            Self::Timeout
-                | Self::Conflict
-                | Self::TooEarly
-                | Self::RateLimited
-                | Self::Server
-                | Self::Overloaded
-                | Self::UpstreamErrorIn200
-                | Self::Malformed
-                | Self::Empty
-        )
-    }
-
-    /// Whether another model or provider may succeed. Not after the client's own mistakes. After a filter it may: what
-    /// one provider refuses, another may take.
-    #[must_use]
-    pub const fn may_succeed_elsewhere(self) -> bool {
-        !matches!(self, Self::BadRequest)
-    }
-
     /// Whether it says something about the provider's health, and not about this request or this account.
     #[must_use]
     pub const fn counts_against_provider(self) -> bool {

@@ -1,26 +1,21 @@
-//! Messages and their parts: how many, which of them are images, and what the user said last.
+//! Messages and their parts: how many, and which of them are images.
 
 use super::ShapeError;
 use super::scanner::Scanner;
 
 /// What the messages hold.
 #[derive(Default)]
-pub(super) struct Content<'a> {
+pub(super) struct Content {
     /// Bytes that count as input text, blobs included.
     pub(super) counted: usize,
     /// Bytes of images and files among them.
     pub(super) blobs: usize,
     pub(super) images: u32,
-    pub(super) files: u32,
-    /// The last text of the last user message that has one, as a JSON string.
-    pub(super) last_user: Option<&'a str>,
-    /// The last text of the message being read.
-    text: Option<&'a str>,
 }
 
-impl<'a> Content<'a> {
+impl Content {
     /// Reads the list of messages and gives their number.
-    pub(super) fn messages(&mut self, scanner: &mut Scanner<'a>) -> Result<usize, ShapeError> {
+    pub(super) fn messages(&mut self, scanner: &mut Scanner<'_>) -> Result<usize, ShapeError> {
         if !scanner.at(b'[') {
             let offset = scanner.offset();
             return Err(ShapeError::WrongType { member: "messages", offset, expected: "a list" });
@@ -38,13 +33,10 @@ impl<'a> Content<'a> {
         Ok(count)
     }
 
-    fn message(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ShapeError> {
-        self.text = None;
-        let mut role = "";
+    fn message(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ShapeError> {
         let mut members = scanner.object()?;
         while let Some(name) = scanner.member(&mut members)? {
             match name.as_ref() {
-                "role" => role = scanner.value()?,
                 "content" | "parts" => self.message_content(scanner)?,
                 // Ollama's images: a list of Base64 texts.
                 "images" => {
@@ -56,19 +48,11 @@ impl<'a> Content<'a> {
                 _ => scanner.skip()?,
             }
         }
-        if role == "\"user\"" && self.text.is_some() {
-            self.last_user = self.text;
-        }
         Ok(())
     }
 
     /// Reads a content: a text, a list of parts, or an object with `parts`.
-    pub(super) fn message_content(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ShapeError> {
-        if scanner.at(b'"') {
-            let text = scanner.value()?;
-            self.text = Some(text);
-            return Ok(());
-        }
+    pub(super) fn message_content(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ShapeError> {
         if scanner.at(b'{') {
             return self.part(scanner);
         }
@@ -88,7 +72,7 @@ impl<'a> Content<'a> {
 
     /// One part. Its type may stand behind its data, so the sum is taken at its end. The scanner's depth limit
     /// bounds the recursion into the content of tool results.
-    fn part(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ShapeError> {
+    fn part(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ShapeError> {
         let start = scanner.offset();
         let before = self.blobs;
         let (mut image, mut file) = (false, false);
@@ -100,18 +84,7 @@ impl<'a> Content<'a> {
                     "input_audio" | "file" | "document" | "input_file" | "video_url" => file = true,
                     _ => {}
                 },
-                "text" => {
-                    let text = scanner.value()?;
-                    if text.starts_with('"') {
-                        self.text = Some(text);
-                    }
-                }
-                // What a tool gave is not what the user said.
-                "content" | "parts" => {
-                    let said = self.text;
-                    self.message_content(scanner)?;
-                    self.text = said;
-                }
+                "content" | "parts" => self.message_content(scanner)?,
                 "inlineData" | "inline_data" | "fileData" | "file_data" => {
                     let value = scanner.value()?;
                     // Gemini tells images from other files by the media type alone.
@@ -125,7 +98,6 @@ impl<'a> Content<'a> {
             self.blobs = before + (scanner.offset() - start);
         }
         self.images = self.images.saturating_add(u32::from(image));
-        self.files = self.files.saturating_add(u32::from(file && !image));
         Ok(())
     }
 }

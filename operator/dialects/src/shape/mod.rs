@@ -55,18 +55,6 @@ pub enum ShapeError {
     },
 }
 
-/// A JSON string as it stands in the body, with its quotation marks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct JsonText<'a>(&'a str);
-
-impl<'a> JsonText<'a> {
-    /// The text, borrowed where it has no escapes. Lone surrogates make it empty.
-    #[must_use]
-    pub fn decode(self) -> Cow<'a, str> {
-        crate::json::text(self.0).unwrap_or_default()
-    }
-}
-
 /// What a request wants.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RequestShape<'a> {
@@ -96,8 +84,6 @@ pub struct RequestShape<'a> {
     pub input_tokens: u64,
     /// Images, each of which costs what the model's maker says.
     pub images: u32,
-    /// Documents, audio and other files.
-    pub files: u32,
     /// Number of tools offered.
     pub tools: usize,
     /// Whether the answer has to follow a JSON schema.
@@ -108,8 +94,6 @@ pub struct RequestShape<'a> {
     pub code: bool,
     /// Bytes of the messages' value.
     pub messages_range: Option<Range<usize>>,
-    /// The last text of the last message of role `user` that has one; results of tools are none.
-    pub last_user_text: Option<JsonText<'a>>,
     /// The first 32 members of `metadata` that are texts, such as a hint for routing.
     pub metadata: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// `temperature` as it was written.
@@ -220,7 +204,7 @@ struct Pass<'a> {
     dialect: Dialect,
     scanner: Scanner<'a>,
     shape: RequestShape<'a>,
-    content: Content<'a>,
+    content: Content,
 }
 
 impl<'a> Pass<'a> {
@@ -377,8 +361,6 @@ impl<'a> Pass<'a> {
         let counted = self.content.counted.saturating_sub(self.content.blobs);
         self.shape.input_tokens = u64::try_from(counted.div_ceil(4)).unwrap_or(u64::MAX);
         self.shape.images = self.content.images;
-        self.shape.files = self.content.files;
-        self.shape.last_user_text = self.content.last_user.map(JsonText);
         let messages = self.shape.messages_range.clone().and_then(|range| text.get(range));
         self.shape.code = messages.is_some_and(|all| is_fenced(all.as_bytes()));
         self.shape

@@ -19,8 +19,9 @@ use crate::client;
 use crate::dialect::Dialect;
 use crate::error::{ErrorClass, Failure, error_event};
 use crate::event::Event;
+use crate::finish::Finish;
 use crate::upstream::Reader;
-use crate::usage::{Finish, Usage};
+use crate::usage::Usage;
 use watch::Watch;
 
 /// What has been seen of a stream so far.

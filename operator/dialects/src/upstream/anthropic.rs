@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 use super::{NotUnderstood, count};
 use crate::error::embedded;
 use crate::event::Event;
-use crate::usage::{Finish, Usage, sum};
+use crate::finish::Finish;
+use crate::usage::{Usage, sum};
 
 #[derive(Deserialize)]
 struct Piece<'a> {

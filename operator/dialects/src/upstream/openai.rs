@@ -10,8 +10,9 @@ use serde_json::value::RawValue;
 use super::{NotUnderstood, count};
 use crate::error::embedded;
 use crate::event::Event;
+use crate::finish::Finish;
 use crate::json::text;
-use crate::usage::{Finish, Usage};
+use crate::usage::Usage;
 
 #[derive(Default, Deserialize)]
 struct Chunk<'a> {

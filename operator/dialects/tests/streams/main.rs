@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use vox_dialects::answer::ClientContext;
 use vox_dialects::dialect::Dialect::{self, AnthropicMessages, GeminiGenerate, OllamaChat, OpenAiChat};
 use vox_dialects::error::ErrorClass;
+use vox_dialects::finish::Finish;
 use vox_dialects::stream::{
     Ending, LONGEST_FRAME, StreamFacts, StreamOptions, StreamReader, StreamTranslator, whole_events,
 };
-use vox_dialects::usage::{Finish, Usage};
+use vox_dialects::usage::Usage;
 
 fn options() -> StreamOptions {
     let context = ClientContext { id: "d-1".to_owned(), created: 7, model: None };

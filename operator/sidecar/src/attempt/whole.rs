@@ -58,7 +58,7 @@ fn note(attempt: &mut Try, asked: &Asked<'_>, facts: AnswerFacts) {
 
 /// Why an answer ended, as records have it. An upstream can write what it likes there, and records are kept.
 pub(super) fn word(finish: &Finish) -> String {
-    finish.as_openai().chars().take(LONGEST_WORD).collect()
+    finish.as_recorded().chars().take(LONGEST_WORD).collect()
 }
 
 /// A name of the upstream's; nothing where it is too long to be one.

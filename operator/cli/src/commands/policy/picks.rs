@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use vox_contracts::TaskCategory;
-use vox_routing::{Explanation, Needs, Offline, Request, Router};
+use vox_routing::{Explanation, Offline, Request, Router};
 
 /// Who serves one category.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,23 +19,13 @@ pub(super) struct Serves {
     pub(super) refusal: Option<String>,
 }
 
-/// A request of a category as the operator asks it for a policy's status.
-pub(super) fn request(category: TaskCategory, complexity: Option<u8>) -> Request {
-    let needs = Needs {
-        embedding: category == TaskCategory::Embedding,
-        vision: category == TaskCategory::Vision,
-        ..Needs::default()
-    };
-    Request { category: Some(category), complexity, needs, ..Request::default() }
-}
-
 /// All categories, in the order of the contract.
 pub(super) fn picks(router: &Router, complexity: Option<u8>, now_unix_ms: u64) -> Vec<Serves> {
     let deployments = &router.policy_snapshot().deployments;
     let serves = |category: &TaskCategory| {
         let mut serves =
             Serves { category: *category, pick: None, runner_up: None, score: None, refusal: None };
-        match router.decide(&request(*category, complexity), &Offline, now_unix_ms) {
+        match router.decide(&Request::of_category(*category, complexity), &Offline, now_unix_ms) {
             Ok(decision) => {
                 let mut ids = decision
                     .picks
@@ -58,5 +48,5 @@ pub(super) fn explain(
     complexity: Option<u8>,
     now_unix_ms: u64,
 ) -> Explanation {
-    router.explain(&request(category, complexity), &Offline, now_unix_ms)
+    router.explain(&Request::of_category(category, complexity), &Offline, now_unix_ms)
 }
