@@ -6,6 +6,7 @@
 #![allow(unreachable_pub)]
 
 pub mod conditions;
+pub mod demands;
 pub mod duration;
 mod expressions;
 pub mod generate;

@@ -25,7 +25,7 @@ pub(crate) async fn demands(client: &Client, namespace: &str) -> Result<Demands,
     let api: Api<Namespace> = Api::all(client.clone());
     let found = api.get_metadata_opt(namespace).await;
     let found = found.map_err(|error| Error::Namespace(namespace.to_owned(), error))?;
-    Ok(found.map(|found| super::demands::of(&found.metadata)).unwrap_or_default())
+    Ok(found.map(|found| vox_crds::demands::of(&found.metadata)).unwrap_or_default())
 }
 
 /// Reads the sources that `names` holds and `known` does not, and remembers where those that work are called.

@@ -4,7 +4,6 @@ pub(crate) mod authority;
 mod budget;
 mod build;
 mod built;
-mod demands;
 mod dereference;
 mod describe;
 mod forget;
@@ -234,11 +233,11 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
         now: Timestamp::now(),
     });
     status::write(&shared.client, &shared.metrics, policy, &after).await.map_err(Error::Status)?;
+    status::tell(&context.recorder, policy, &after).await;
     // One that was deleted meanwhile is not to be measured for ever.
     if context.exists(policy) {
         shared.metrics.policy(&namespace, &name, status::is_programmed(&after));
     }
-    status::tell(&context.recorder, policy, &after).await;
     Ok(Action::requeue(if resolved { LOOK_AGAIN } else { UNRESOLVED }))
 }
 

@@ -15,11 +15,11 @@ use kube::runtime::{Controller, Predicate as _, WatchStreamExt as _, predicates,
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use vox_crds::ModelCatalogSource;
+use vox_crds::{ModelCatalogSource, demands};
 
 use super::forget::forget_missing;
 use super::siblings::{Siblings, to_look_at};
-use super::{CONTROLLER, Context, Guarded, budget, demands, failed, reconcile, sidecars};
+use super::{CONTROLLER, Context, Guarded, budget, failed, reconcile, sidecars};
 use crate::context::Backoff;
 use crate::control_plane::Shared;
 

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Api;
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalog, bootstrap};
+use vox_crds::demands;
 use vox_routing::policy::Demands;
 use vox_routing::{CatalogInput, Policy, PolicySnapshot, Record, Snapshot, compile};
 
 use super::read::Written;
 use crate::args::Global;
-use crate::cluster::{Cluster, Operator, Place, get};
+use crate::cluster::{Call, Cluster, Operator, Place, get};
 use crate::error::Error;
 use crate::input;
 use crate::progress::{Progress, say};
@@ -72,8 +76,7 @@ impl Catalogs {
                 tags.insert(reference.name.clone(), tags_of(&cluster, &source).await?);
             }
             let snapshot = operator.snapshot(namespace).await?;
-            let policy = snapshot.as_ref().and_then(|snapshot| snapshot.policies.first());
-            let demands = policy.map(|one| one.policy.demands.clone()).unwrap_or_default();
+            let demands = demanded(metadata(&cluster, namespace).await, snapshot.as_ref())?;
             let records = snapshot.map(records).unwrap_or_default();
             Ok(Self { known, records, tags: Some(tags), demands, bootstrap: false })
         };
@@ -122,6 +125,29 @@ impl Catalogs {
     }
 }
 
+/// The namespace's labels and annotations; none where it does not exist.
+async fn metadata(cluster: &Cluster, namespace: &str) -> Result<Option<ObjectMeta>, Error> {
+    let found = Api::<Namespace>::all(cluster.client.clone()).get_metadata_opt(namespace).await;
+    let found = found.map_err(|error| Call::new("get", "namespaces", namespace).failed(cluster, &error))?;
+    Ok(found.map(|found| found.metadata))
+}
+
+/// What a namespace demands: by its own word, or as its snapshot has it where the caller may not read namespaces.
+fn demanded(read: Result<Option<ObjectMeta>, Error>, snapshot: Option<&Snapshot>) -> Result<Demands, Error> {
+    match read {
+        Ok(metadata) => Ok(metadata.as_ref().map(demands::of).unwrap_or_default()),
+        Err(error) if error.is_hidden() => {
+            let served = snapshot.and_then(|snapshot| snapshot.policies.first());
+            say(&match served {
+                Some(_) => format!("{error}; what it demands is taken from its snapshot"),
+                None => format!("{error}; nothing serves in it yet, and it is taken to demand nothing"),
+            });
+            Ok(served.map(|served| served.policy.demands.clone()).unwrap_or_default())
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// A catalog may outlive its source.
 async fn tags_of(cluster: &Cluster, source: &CatalogSourceRef) -> Result<Vec<String>, Error> {
     match get(cluster, source).await {
@@ -156,4 +182,52 @@ fn records(snapshot: Snapshot) -> BTreeMap<String, Record> {
             (one.id.clone(), Record { evidence: one.evidence.clone(), penalties: one.penalties.clone() })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labelled() -> ObjectMeta {
+        serde_json::from_value(serde_json::json!({ "labels": { "require.vox.dev/residency": "eu" } }))
+            .unwrap()
+    }
+
+    /// A snapshot whose policy was compiled while the namespace demanded this.
+    fn serving(tag: &str) -> Snapshot {
+        let demands = Demands { tags: vec![tag.to_owned()], ..Demands::default() };
+        let text = "apiVersion: vox.dev/v1alpha1\nkind: RoutingPolicy\nmetadata: { name: lab }\nspec: { catalogs: [{ name: a }] }\n";
+        let written = super::super::read::policy(text, None).unwrap();
+        let policy = Policy { demands, ..written.policy };
+        let policies = vec![compile(policy, Vec::new(), &BTreeMap::new())];
+        Snapshot::seal("shop".to_owned(), 1, policies).unwrap()
+    }
+
+    fn hidden() -> Result<Option<ObjectMeta>, Error> {
+        Err(Error::Forbidden { verb: "get", resource: "namespaces", place: "shop".to_owned() })
+    }
+
+    #[test]
+    fn what_a_namespace_demands_is_known_before_anything_serves_in_it() {
+        assert_eq!(demanded(Ok(Some(labelled())), None).unwrap().tags, ["residency=eu"]);
+    }
+
+    #[test]
+    fn the_namespaces_own_word_is_newer_than_its_snapshot() {
+        let snapshot = serving("residency=us");
+        assert_eq!(demanded(Ok(Some(labelled())), Some(&snapshot)).unwrap().tags, ["residency=eu"]);
+    }
+
+    #[test]
+    fn who_may_not_read_namespaces_is_told_what_the_snapshot_has() {
+        let snapshot = serving("residency=us");
+        assert_eq!(demanded(hidden(), Some(&snapshot)).unwrap().tags, ["residency=us"]);
+        assert!(demanded(hidden(), None).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_api_server_that_is_away_is_an_error() {
+        let away = Error::ApiServer { url: "https://x".to_owned(), reason: "refused".to_owned() };
+        assert!(demanded(Err(away), None).is_err());
+    }
 }

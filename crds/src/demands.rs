@@ -1,7 +1,7 @@
 //! What a namespace demands of all who serve in it, whatever its policies say: those who may label a namespace bound
 //! those who may only write policies in it. Pure.
 
-use kube::api::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use vox_routing::policy::Demands;
 
 /// A label of a namespace: behind this, the name of a tag that is demanded, with its value.
@@ -11,7 +11,8 @@ const PROVIDERS: &str = "vox.dev/allow-providers";
 
 /// From a namespace's labels and annotations. A provider that nobody knows is one that nobody is: what cannot be read
 /// narrows and never widens.
-pub(crate) fn of(namespace: &ObjectMeta) -> Demands {
+#[must_use]
+pub fn of(namespace: &ObjectMeta) -> Demands {
     let labels = namespace.labels.iter().flatten();
     let tag = |(key, value): (&String, &String)| Some(format!("{}={value}", key.strip_prefix(REQUIRE)?));
     let providers = namespace.annotations.as_ref().and_then(|annotations| annotations.get(PROVIDERS));
