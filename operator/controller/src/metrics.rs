@@ -210,3 +210,40 @@ fn policy_labels(namespace: &str, policy: &str) -> Labels<2> {
 fn source_labels(namespace: &str, source: &str) -> Labels<2> {
     Labels([("namespace", namespace.to_owned()), ("source", source.to_owned())])
 }
+
+#[cfg(test)]
+#[path = "../../telemetry/tests/metrics_page/mod.rs"]
+mod metrics_page;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_measured_until_it_is_gone() {
+        let metrics = Metrics::new();
+        metrics.policy("shop", "fast", false);
+        metrics.policy("shop", "slow", true);
+        let text = metrics.encode().unwrap();
+        assert!(text.contains("vox_policy_programmed{namespace=\"shop\",policy=\"fast\"} 0"), "{text}");
+        assert!(text.contains("vox_policy_programmed{namespace=\"shop\",policy=\"slow\"} 1"), "{text}");
+        metrics.forget_policy("shop", "fast");
+        assert!(!metrics.encode().unwrap().contains("policy=\"fast\""));
+    }
+
+    #[test]
+    fn the_page_of_metrics_has_every_one_of_the_operator() {
+        let metrics = Metrics::new();
+        metrics.reconciled("routingpolicy", "ok", 0.1);
+        metrics.policy_stage("build", Instant::now());
+        metrics.status_patched("ok");
+        metrics.attempt_ended("Published");
+        metrics.call_refused("token");
+        metrics.schedule_missed("shop", "hub");
+        metrics.source("shop", "hub", 1, true, Some(1));
+        metrics.policy("shop", "fast", true);
+        metrics_page::is_of(&metrics.encode().unwrap(), |row| {
+            row.starts_with("vox_") && !row.starts_with("vox_sidecar_")
+        });
+    }
+}

@@ -177,3 +177,21 @@ impl Metrics {
         text
     }
 }
+
+#[cfg(test)]
+#[path = "../../telemetry/tests/metrics_page/mod.rs"]
+mod metrics_page;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_of_metrics_has_every_one_of_the_sidecar() {
+        let metrics = Metrics::default();
+        metrics.request("answered");
+        metrics.attempt(&Name::from("hub"), "ok");
+        metrics.snapshot_refused("digest");
+        metrics_page::is_of(&metrics.text(), |row| row.starts_with("vox_sidecar_"));
+    }
+}
