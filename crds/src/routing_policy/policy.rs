@@ -9,7 +9,7 @@ use vox_routing::policy as routing;
 
 use super::{Alias, Allow, Budget, Capability, Expect, Override, PolicyTest, Route, RoutingPolicySpec};
 use super::{Weights, WhenSpent};
-use crate::duration::DurationError;
+use crate::duration::{DurationError, DurationText};
 
 /// Why a spec cannot be decided with. The text is the message of the condition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,10 +41,12 @@ pub enum PolicyError {
         reason: String,
     },
     /// Not a duration.
-    #[error("spec.routes[{category}].fallBack.totalTimeout: {source}")]
+    #[error("spec.routes[{category}].fallBack.{field}: {source}")]
     Duration {
         /// Whose.
         category: String,
+        /// Which.
+        field: &'static str,
         /// Why.
         source: DurationError,
     },
@@ -159,14 +161,16 @@ fn capability(capability: Capability) -> routing::Capability {
 fn fall_back(route: &Route) -> Result<routing::FallBack, PolicyError> {
     let default = routing::FallBack::default();
     let given = route.fall_back.clone().unwrap_or_default();
-    let timeout = given.total_timeout.map(|text| text.parse()).transpose();
-    let timeout =
-        timeout.map_err(|source| PolicyError::Duration { category: route.category.to_string(), source })?;
+    let read = |field, text: Option<DurationText>| -> Result<Option<u64>, PolicyError> {
+        let category = || route.category.to_string();
+        let failed = |source| PolicyError::Duration { category: category(), field, source };
+        let time = text.map(|text| text.parse()).transpose().map_err(failed)?;
+        Ok(time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
+    };
     Ok(routing::FallBack {
         max_attempts: given.max_attempts.map_or(default.max_attempts, small),
-        total_timeout_ms: timeout.map_or(default.total_timeout_ms, |timeout| {
-            u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)
-        }),
+        total_timeout_ms: read("totalTimeout", given.total_timeout)?.unwrap_or(default.total_timeout_ms),
+        wait_when_busy_ms: read("waitWhenBusy", given.wait_when_busy)?.unwrap_or(default.wait_when_busy_ms),
     })
 }
 

@@ -96,4 +96,9 @@ pub struct FallBack {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')").message("must be between 1s and 1h"))]
     pub total_timeout: Option<DurationText>,
+    /// How long a request waits for a model that says it is busy (429, 503, 529), and asks it again, when no other one
+    /// is left. Default: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('100ms') && duration(self) <= duration('1m')").message("must be between 100ms and 1m"))]
+    pub wait_when_busy: Option<DurationText>,
 }

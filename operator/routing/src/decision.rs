@@ -15,6 +15,8 @@ pub struct Decision {
     pub picks: Vec<Pick>,
     /// Bound on all tries together.
     pub total_timeout_ms: u64,
+    /// How long those that are busy are waited for where nobody else is left; zero: not at all.
+    pub wait_when_busy_ms: u64,
     /// Whether the declared share of the day's budget is used, and a lower tier was taken for that. The contract's tier
     /// floor yields to it; a floor that the policy itself sets does not.
     pub descended: bool,

@@ -271,6 +271,9 @@ fn figures(weights: &Weights, plan: &Plan, router: &Router, category: TaskCatego
     if let Some(limit) = plan.max_latency_ms {
         figures.push(figure("maxLatencyMs", limit.to_string(), true));
     }
+    if plan.fall_back.wait_when_busy_ms > 0 {
+        figures.push(figure("waitWhenBusyMs", plan.fall_back.wait_when_busy_ms.to_string(), true));
+    }
     if plan.prefer_local {
         figures.push(figure("local", "first".to_owned(), true));
     }

@@ -219,11 +219,20 @@ pub struct FallBack {
     pub max_attempts: u32,
     /// Bound on all tries together, in milliseconds.
     pub total_timeout_ms: u64,
+    /// How long a model that is busy is waited for where nobody else is left, in milliseconds; zero: not at all.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub wait_when_busy_ms: u64,
+}
+
+// The form that serde calls with.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Default for FallBack {
     fn default() -> Self {
-        Self { max_attempts: 3, total_timeout_ms: 120_000 }
+        Self { max_attempts: 3, total_timeout_ms: 120_000, wait_when_busy_ms: 0 }
     }
 }
 

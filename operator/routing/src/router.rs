@@ -109,8 +109,16 @@ impl Router {
             complexity: asking.asked.complexity,
             picks,
             total_timeout_ms: asking.ranking.plan.fall_back.total_timeout_ms,
+            wait_when_busy_ms: asking.ranking.plan.fall_back.wait_when_busy_ms,
             descended,
         })
+    }
+
+    /// How long a request of a category waits for candidates that are busy, where nobody else is left, in milliseconds.
+    #[must_use]
+    pub fn wait_when_busy_ms(&self, category: TaskCategory) -> u64 {
+        let route = self.snapshot.policy.routes.iter().find(|route| route.category == category);
+        route.map_or(0, |route| route.fall_back.wait_when_busy_ms)
     }
 
     /// What the request is taken for, before any candidate is looked at.

@@ -108,7 +108,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 require: Require { min_context_tokens: Some(0), ..Require::default() },
                 prefer: vox_routing::policy::Prefer { local, ..Default::default() },
                 max_latency_ms: None,
-                fall_back: FallBack { max_attempts, total_timeout_ms: 1 },
+                fall_back: FallBack { max_attempts, total_timeout_ms: 1, wait_when_busy_ms: 0 },
             });
             policy
         },

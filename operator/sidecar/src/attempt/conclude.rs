@@ -11,12 +11,13 @@ use crate::problem::Problem;
 use crate::record::Name;
 use crate::serving::Served;
 
-/// The client's own mistake, or who failed and how.
+/// The client's own mistake, or who failed and how, after so many attempts.
 pub(super) fn conclude(
     dialect: Dialect,
     served: &Served,
     decision: &Decision,
     mut failures: Vec<(Name, Failed)>,
+    count: usize,
 ) -> Problem {
     let tried: Vec<String> = failures
         .iter()
@@ -51,7 +52,6 @@ pub(super) fn conclude(
     match failures.pop() {
         Some((_, failed)) if misfit || failed.verdict == Verdict::Clients => own(dialect, failed, &tried),
         Some((_, failed)) => {
-            let count = tried.len();
             let said =
                 if failed.message.is_empty() { String::new() } else { format!("; last: {}", failed.message) };
             let message = format!("each attempt failed ({count}): {}{said}", tried.join("; "));

@@ -152,9 +152,15 @@ impl Failed {
         )
     }
 
-    /// Tells the breaker.
-    pub(super) fn tell(&self, permit: Permits, now_ms: u64) {
+    /// Whether the upstream only has too much to do.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self.verdict, Verdict::Limited | Verdict::Full)
+    }
+
+    /// Tells the breaker. `waits` is whether requests wait for those that are busy.
+    pub(super) fn tell(&self, permit: Permits, waits: bool, now_ms: u64) {
         match self.verdict {
+            Verdict::Full if waits => permit.busy(self.retry_after, now_ms),
             Verdict::Limited => permit.limited(self.retry_after, now_ms),
             Verdict::Full => permit.full(self.retry_after, now_ms),
             Verdict::Broken => permit.failed(now_ms),

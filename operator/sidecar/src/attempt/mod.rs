@@ -6,6 +6,7 @@ mod relay;
 mod send;
 mod stream;
 mod time;
+mod wait;
 mod whole;
 
 use std::rc::Rc;
@@ -22,6 +23,7 @@ use conclude::conclude;
 use failed::{Failed, Verdict};
 pub use relay::Relay;
 use time::Time;
+use wait::Wait;
 
 use crate::call::Call;
 use crate::ids::{Moment, millis};
@@ -51,6 +53,8 @@ struct Try {
     place: usize,
     started: Moment,
     permit: Permits,
+    /// Whether the route waits for those that are busy.
+    waits: bool,
     /// Settled when the attempt ends; nothing afterwards.
     reservation: Option<Reservation>,
     worst_case: Option<vox_routing::Cost>,
@@ -88,12 +92,23 @@ pub async fn run(
     let mut failures: Vec<(Name, Failed)> = Vec::new();
     let mut unpaid = None;
     let mut unreached = None;
-    for (place, pick) in decision.picks.iter().enumerate() {
-        let now = if place == 0 { decided } else { decided.later() };
+    let mut order = decision.picks.iter();
+    let mut wait = Wait::new(decision, deadline);
+    loop {
+        let rest = order.as_slice();
+        let pick = match order.next() {
+            Some(pick) => pick,
+            // Before somebody is asked again, everybody has been asked.
+            None => match wait.next(served).await {
+                Some(pick) => pick,
+                None => break,
+            },
+        };
+        let again = rest.is_empty();
+        let now = if rest.len() == decision.picks.len() { decided } else { decided.later() };
         if now.at >= deadline {
             break;
         }
-        let rest = decision.picks.get(place..).unwrap_or_default();
         if passed_over(served, rest, unreached.as_ref()) {
             continue;
         }
@@ -107,15 +122,19 @@ pub async fn run(
             }
         };
         let now = decided.later();
-        let Some(attempt) = begin(served, pick, &call, failures.len(), reservation, now) else { continue };
-        // Counted where one is made: nothing has been sent yet, and what was set aside comes back.
-        if !failures.is_empty() && !call.app.retries.allow(now.unix_ms) {
+        let Some(mut attempt) = begin(served, pick, &call, reservation, now) else {
+            wait.note_if_busy(served, pick);
+            continue;
+        };
+        attempt.waits = wait.is_declared();
+        // Counted where one is made: nothing has been sent yet, and what was set aside comes back. Who waits has a bound
+        // of its own.
+        if !again && !failures.is_empty() && !call.app.retries.allow(now.unix_ms) {
             call.app.metrics.retries_withheld.inc();
             break;
         }
         let id = attempt.record.deployment.clone();
-        let mut others = decision.picks.iter().skip(place.saturating_add(1));
-        let other = others.any(|pick| served.unavailable(pick.deployment, now.unix_ms).is_none());
+        let other = order.clone().any(|pick| served.unavailable(pick.deployment, now.unix_ms).is_none());
         let last = !other || !call.app.retries.any_left(now.unix_ms);
         let time = Time::new(&call.app.settings.timeouts, asked.shape.stream, deadline, last, now.at);
         match one(pool, call, asked, attempt, &time).await {
@@ -126,6 +145,11 @@ pub async fn run(
                 if failed.is_unreached() {
                     unreached = served.targets.get(pick.deployment).map(|target| Arc::clone(&target.place));
                 }
+                if failed.is_busy() {
+                    wait.note(pick);
+                }
+                // Of one that was asked again and again, the last word is told.
+                failures.retain(|(one, _)| !again || *one != id);
                 failures.push((id, failed));
                 if clients {
                     break;
@@ -135,7 +159,7 @@ pub async fn run(
     }
     let problem = match unpaid {
         Some(no_money) if failures.is_empty() => Problem::unpaid(no_money, &served.policy),
-        _ => conclude(asked.dialect, served, decision, failures),
+        _ => conclude(asked.dialect, served, decision, failures, call.record.attempts.len()),
     };
     Err((call, problem))
 }
@@ -155,7 +179,6 @@ fn begin(
     served: &Arc<Served>,
     pick: &Pick,
     call: &Call,
-    number: usize,
     reservation: Reservation,
     now: Moment,
 ) -> Option<Try> {
@@ -165,11 +188,12 @@ fn begin(
     }
     let permit = Permits::begin(&target.breaker, &target.place.breaker, now.unix_ms)?;
     Some(Try {
-        number: number.saturating_add(1),
+        number: call.record.attempts.len().saturating_add(1),
         target: Arc::clone(served),
         place: pick.deployment,
         started: now,
         permit,
+        waits: false,
         worst_case: pick.worst_case,
         reservation: Some(reservation),
         record: Attempt {
@@ -231,7 +255,7 @@ async fn one(
                 attempt.record.assumed_usd = attempt.worst_case;
             }
             attempt.settle();
-            failed.tell(attempt.permit, now.unix_ms);
+            failed.tell(attempt.permit, attempt.waits, now.unix_ms);
             call.attempted(attempt.record, now.unix_ms);
             Err((call, failed))
         }

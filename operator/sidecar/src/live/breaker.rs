@@ -19,6 +19,8 @@ const FIRST_MS: u64 = 1_000;
 const LAST_MS: u64 = 60_000;
 /// A limit without a `Retry-After` holds for so long.
 const LIMITED_MS: u64 = 1_000;
+/// So long is one left alone that is busy, where requests wait for it.
+const BUSY_MS: u64 = 100;
 /// No `Retry-After` is believed beyond this.
 const LIMITED_MAX_MS: u64 = 3_600_000;
 
@@ -155,16 +157,22 @@ impl Permit {
 
     /// It said that it is limited.
     pub fn limited(self, retry_after: Option<Duration>, now_ms: u64) {
-        self.breaker.limited_until_ms.store(until(retry_after, now_ms), Relaxed);
+        self.breaker.limited_until_ms.store(until(retry_after, LIMITED_MS, now_ms), Relaxed);
     }
 
     /// It said that it is full: it is not called until it has had time to serve some. Who does not say when to come back
     /// may as well be down, so that counts as a failure, too.
     pub fn full(self, retry_after: Option<Duration>, now_ms: u64) {
-        self.breaker.full_until_ms.store(until(retry_after, now_ms), Relaxed);
+        self.breaker.full_until_ms.store(until(retry_after, LIMITED_MS, now_ms), Relaxed);
         if retry_after.is_none() {
             self.failed(now_ms);
         }
+    }
+
+    /// It said that it is full, and the policy says that this is usual there and that requests wait for it: no failure, and
+    /// no pause in which its places stay empty.
+    pub fn busy(self, retry_after: Option<Duration>, now_ms: u64) {
+        self.breaker.full_until_ms.store(until(retry_after, BUSY_MS, now_ms), Relaxed);
     }
 }
 
@@ -176,9 +184,8 @@ impl Drop for Permit {
     }
 }
 
-fn until(retry_after: Option<Duration>, now_ms: u64) -> u64 {
-    let asked =
-        retry_after.map_or(LIMITED_MS, |wait| u64::try_from(wait.as_millis()).unwrap_or(LIMITED_MAX_MS));
+fn until(retry_after: Option<Duration>, else_ms: u64, now_ms: u64) -> u64 {
+    let asked = retry_after.map_or(else_ms, |wait| u64::try_from(wait.as_millis()).unwrap_or(LIMITED_MAX_MS));
     now_ms.saturating_add(asked.min(LIMITED_MAX_MS))
 }
 
@@ -267,6 +274,17 @@ mod tests {
             breaker.begin(second * 1_000).unwrap().full(None, second * 1_000);
         }
         assert_eq!(breaker.unavailable(5_500), Some(Unavailable::CircuitOpen));
+    }
+
+    #[test]
+    fn who_is_waited_for_is_never_ejected_for_being_busy() {
+        let breaker = Arc::new(Breaker::default());
+        for tenth in 1..=u64::from(RATE_CALLS) {
+            breaker.begin(tenth * BUSY_MS).unwrap().busy(None, tenth * BUSY_MS);
+        }
+        let last = u64::from(RATE_CALLS) * BUSY_MS;
+        assert_eq!(breaker.unavailable(last), Some(Unavailable::AtCapacity));
+        assert_eq!(breaker.unavailable(last + BUSY_MS), None);
     }
 
     #[test]

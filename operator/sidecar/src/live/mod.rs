@@ -27,6 +27,8 @@ use crate::serving::Served;
 pub struct View<'a> {
     served: &'a Served,
     now_ms: u64,
+    /// Until then those that are busy are waited for, and count as available.
+    waits_until_ms: u64,
     noted: RefCell<Vec<(usize, Unavailable)>>,
 }
 
@@ -34,7 +36,13 @@ impl<'a> View<'a> {
     /// The state at this moment.
     #[must_use]
     pub fn new(served: &'a Served, now_ms: u64) -> Self {
-        Self { served, now_ms, noted: RefCell::default() }
+        Self { served, now_ms, waits_until_ms: 0, noted: RefCell::default() }
+    }
+
+    /// The state for a request that waits so long for those that are busy.
+    #[must_use]
+    pub fn waiting(served: &'a Served, now_ms: u64, wait_ms: u64) -> Self {
+        Self { waits_until_ms: now_ms.saturating_add(wait_ms), ..Self::new(served, now_ms) }
     }
 
     /// What was found, for later.
@@ -48,6 +56,9 @@ impl<'a> View<'a> {
 impl Live for View<'_> {
     fn unavailable(&self, deployment: usize) -> Option<Unavailable> {
         let found = self.served.unavailable(deployment, self.now_ms)?;
+        if self.served.busy_until(deployment, found).is_some_and(|end| end < self.waits_until_ms) {
+            return None;
+        }
         self.noted.borrow_mut().push((deployment, found));
         Some(found)
     }

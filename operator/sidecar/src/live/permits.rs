@@ -51,4 +51,10 @@ impl Permits {
             None => self.upstream.failed(now_ms),
         }
     }
+
+    /// The deployment said that it is full, which is usual there; whoever says so is there.
+    pub fn busy(self, retry_after: Option<Duration>, now_ms: u64) {
+        self.deployment.busy(retry_after, now_ms);
+        self.upstream.succeeded(now_ms);
+    }
 }

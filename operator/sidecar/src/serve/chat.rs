@@ -8,15 +8,15 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde::Serialize;
 use vox_dialects::{Dialect, shape};
-use vox_routing::Refusal;
 use vox_routing::request::Live as _;
+use vox_routing::{Decision, Refusal};
 
 use super::{Body, Worker, intake, json};
 use crate::app::App;
 use crate::attempt::{self, Asked};
 use crate::call::Call;
 use crate::ids::{Moment, millis};
-use crate::live::{NoMoney, View};
+use crate::live::{NoMoney, Recorded, View};
 use crate::problem::Problem;
 use crate::record::Outcome;
 use crate::serving::Served;
@@ -63,14 +63,12 @@ async fn decided(
     let (served, shape, request) = seen;
     let now = call.started().unix_ms;
     app.retries.request(now);
-    let view = View::new(&served, now);
     let begun = Instant::now();
-    let decision = served.router.decide(&request, &view, now);
+    let (decision, live) = decide(&served, &request, now);
     let decided = call.started().later();
     let took = decided.at.saturating_duration_since(begun);
     app.metrics.decided(took);
     call.record.decided_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let live = view.recorded();
     let left = live.day_budget_left();
     call.decided(&served, request, live, decision.as_ref().ok());
     match decision {
@@ -93,6 +91,27 @@ async fn decided(
             attempt::run(&worker.pool, call, &served, &asked, &decision, decided).await
         }
     }
+}
+
+/// Who serves it. Where nobody is left, those that are only busy may be waited for.
+fn decide(
+    served: &Served,
+    request: &vox_routing::Request,
+    now: u64,
+) -> (Result<Decision, Refusal>, Recorded) {
+    let view = View::new(served, now);
+    let decision = served.router.decide(request, &view, now);
+    if let Err(Refusal::NoCandidate { category, .. }) = &decision {
+        let wait_ms = served.router.wait_when_busy_ms(*category);
+        if wait_ms > 0 {
+            let waiting = View::waiting(served, now, wait_ms);
+            let later = served.router.decide(request, &waiting, now);
+            if later.is_ok() {
+                return (later, waiting.recorded());
+            }
+        }
+    }
+    (decision, view.recorded())
 }
 
 type Seen<'a> = (Arc<Served>, vox_dialects::RequestShape<'a>, vox_routing::Request);

@@ -216,6 +216,13 @@ impl Served {
         target.place.unavailable(now_ms).or_else(|| target.breaker.unavailable(now_ms))
     }
 
+    /// When a deployment that is unavailable for this reason can be asked again, if it is only busy.
+    #[must_use]
+    pub fn busy_until(&self, deployment: usize, why: Unavailable) -> Option<u64> {
+        let busy = matches!(why, Unavailable::AtCapacity | Unavailable::RateLimited);
+        busy.then(|| self.targets.get(deployment).map(|target| target.breaker.available_at_ms()))?
+    }
+
     /// The keys that it names and that are not there.
     #[must_use]
     pub fn missing_keys(&self) -> BTreeSet<String> {

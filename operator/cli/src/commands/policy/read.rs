@@ -190,6 +190,14 @@ mod tests {
     }
 
     #[test]
+    fn how_long_a_busy_model_is_waited_for_is_read_and_is_not_at_all_by_default() {
+        let spec = "spec: { catalogs: [{ name: a }], routes: [{ category: chat, fallBack: { waitWhenBusy: 1500ms } }, { category: review }] }";
+        let routes = policy(&format!("{HEAD}{spec}"), None).unwrap().policy.routes;
+        let waits: Vec<u64> = routes.iter().map(|route| route.fall_back.wait_when_busy_ms).collect();
+        assert_eq!(waits, [1500, 0]);
+    }
+
+    #[test]
     fn a_file_without_the_wanted_policy_says_what_it_holds() {
         assert_eq!(policy("kind: Secret\n", None).unwrap_err(), "it holds no RoutingPolicy of vox.dev");
         let two = format!("{HEAD}---\n{}", HEAD.replace("shop", "lab"));
