@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn the_page_of_metrics_has_every_one_of_the_sidecar() {
         let metrics = Metrics::default();
-        metrics.request("answered");
+        metrics.request(Outcome::Answered);
         metrics.attempt(&Name::from("hub"), "ok");
         metrics.snapshot_refused("digest");
         metrics_page::is_of(&metrics.text(), |row| row.starts_with("vox_sidecar_"));

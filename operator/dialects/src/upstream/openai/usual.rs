@@ -6,8 +6,9 @@ use std::borrow::Cow;
 
 use super::{Counts, InputDetails, OutputDetails};
 use crate::event::Reply;
+use crate::finish::Finish;
 use crate::shape::scanner::Scanner;
-use crate::usage::{Finish, Usage};
+use crate::usage::Usage;
 
 /// The facts of a whole answer; nothing when it is not a usual one.
 pub(crate) fn facts(text: &str) -> Option<Reply> {
