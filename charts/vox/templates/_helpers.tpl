@@ -83,6 +83,14 @@ true
 {{- end -}}
 {{- end -}}
 
+{{/* "true" when a PrometheusRule is made. */}}
+{{- define "vox.alerts" -}}
+{{- $wanted := toString .Values.metrics.alerts.enabled -}}
+{{- if or (eq $wanted "true") (and (eq $wanted "auto") (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1")) -}}
+true
+{{- end -}}
+{{- end -}}
+
 {{/* Name of the shared gateway's Deployment, Service and ServiceAccount. */}}
 {{- define "vox.gateway" -}}
 {{- include "vox.fullname" . }}-gateway
