@@ -194,8 +194,12 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// What a call finds that is answered with this head and body.
+    /// What a call finds that is answered with this head and body. Connections are driven by tasks of their own thread.
     async fn called(answer: &'static str) -> CallError {
+        tokio::task::LocalSet::new().run_until(call(answer)).await
+    }
+
+    async fn call(answer: &'static str) -> CallError {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
@@ -203,7 +207,7 @@ mod tests {
             let _ = wire.read(&mut [0; 4096]).await.unwrap();
             wire.write_all(answer.as_bytes()).await.unwrap();
         });
-        let token = std::env::temp_dir().join(format!("vox-token-{}", crate::ids::uuid()));
+        let token = std::env::temp_dir().join(format!("vox-token-{}", crate::ids::uuid(now_ms())));
         std::fs::write(&token, "a-token\n").unwrap();
         let arguments = ["vox-sidecar", "--operator", &url, "--token-file", token.to_str().unwrap()];
         let mut connection = Connection::open(&Args::parse_from(arguments).settings).await.unwrap();
