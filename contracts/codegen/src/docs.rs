@@ -127,7 +127,12 @@ fn kind(schema: &Value, whole: &Value) -> String {
     };
     if target["type"] == "array" {
         let items = kind(&target["items"], whole);
-        words = if items.is_empty() { "list of objects".to_owned() } else { format!("list of {items}s") };
+        words = match items.split_once(", ") {
+            // Bounds stand behind the plural.
+            Some(("integer", bounds)) => format!("list of integers, {bounds}"),
+            _ if items.is_empty() => "list of objects".to_owned(),
+            _ => format!("list of {items}s"),
+        };
     }
     if let Some(allowed) = target["enum"].as_array() {
         let allowed: Vec<_> = allowed.iter().map(|value| format!("`{}`", text(value))).collect();

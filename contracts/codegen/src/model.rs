@@ -221,6 +221,15 @@ pub(crate) struct Rollup {
     pub(crate) schedule: String,
 }
 
+#[derive(Debug, Deserialize)]
+pub(crate) struct Scoreboard {
+    pub(crate) windows_days: Vec<u32>,
+    pub(crate) routing_window_days: u32,
+    pub(crate) live_minutes: u64,
+    pub(crate) half_life_days: u64,
+    pub(crate) grace_hours: u64,
+}
+
 /// `model-routing.v1.yaml`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Routing {
@@ -243,6 +252,7 @@ pub(crate) struct Routing {
     pub(crate) pricing_confidence: PricingConfidence,
     pub(crate) discovery: Discovery,
     pub(crate) rollup: Rollup,
+    pub(crate) scoreboard: Scoreboard,
 }
 
 #[derive(Debug, Deserialize)]

@@ -204,6 +204,14 @@ fn figures_must_fit_each_other() {
         "above",
     );
     finds(ROUTING, "maximum: 10", "maximum: 8", "/complexity/premium_from", "not within");
+    finds(ROUTING, "[1, 7, 30]", "[7, 1, 30]", "/scoreboard/windows_days", "ascending");
+    finds(
+        ROUTING,
+        "routing_window_days: 7",
+        "routing_window_days: 8",
+        "/scoreboard/routing_window_days",
+        "among",
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::UnknownName;
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0xe580f26a136c9467_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0xca2ee34a6de8b018_u64,
     "contracts/orchestration/model-routing.v1.yaml changed: run `make generate`"
 );
 
@@ -1575,6 +1575,21 @@ pub const REQUEST_RULES: &[RequestRule] = &[
         complexity: 5,
     },
 ];
+
+/// Windows of the scoreboard, in days, ascending.
+pub const SCOREBOARD_WINDOWS_DAYS: &[u32] = &[1, 7, 30];
+
+/// The window that routing decides by, in days; one of [`SCOREBOARD_WINDOWS_DAYS`].
+pub const SCOREBOARD_ROUTING_WINDOW_DAYS: u32 = 7;
+
+/// How often what came in since is rolled up.
+pub const SCOREBOARD_LIVE: Duration = Duration::from_secs(120);
+
+/// After so long a call counts half where bounds decide.
+pub const SCOREBOARD_HALF_LIFE: Duration = Duration::from_secs(604_800);
+
+/// So long feedback waits for its call.
+pub const SCOREBOARD_GRACE: Duration = Duration::from_secs(86_400);
 
 /// How a kind of source is asked, unless a resource says otherwise.
 #[must_use]

@@ -1,6 +1,7 @@
 //! `generated/routing.rs`.
 
 mod requests;
+mod scoreboard;
 mod types;
 
 use std::fmt::Write as _;
@@ -29,6 +30,7 @@ pub(crate) fn render(contract: &Routing, bytes: &[u8]) -> Result<String, Error> 
     out.push_str(&inference(&contract.strength_inference));
     out.push_str(&families(contract));
     out.push_str(&requests::rules(&contract.request_classification));
+    out.push_str(&scoreboard::figures(&contract.scoreboard));
     out.push_str(&discovery(contract)?);
     Ok(out)
 }

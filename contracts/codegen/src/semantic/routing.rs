@@ -144,6 +144,13 @@ fn figures(routing: &Routing, findings: &mut Findings) {
         findings.add("/pricing_confidence/medium_samples", "is above high_samples");
     }
     cron(findings, "/rollup/schedule", &routing.rollup.schedule);
+    let scoreboard = &routing.scoreboard;
+    if !scoreboard.windows_days.is_sorted() {
+        findings.add("/scoreboard/windows_days", "is not ascending");
+    }
+    if !scoreboard.windows_days.contains(&scoreboard.routing_window_days) {
+        findings.add("/scoreboard/routing_window_days", "is not among windows_days");
+    }
 }
 
 fn inference(routing: &Routing, findings: &mut Findings) {
