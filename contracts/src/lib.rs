@@ -12,6 +12,7 @@ pub mod model_key;
 pub mod outcome;
 pub mod price;
 pub mod refusal;
+pub mod scoreboard;
 pub mod spec;
 
 pub use entry::ModelCatalogEntry;

@@ -27,6 +27,12 @@ impl Usd {
         self.0
     }
 
+    /// An amount in pico-USD (10⁻¹² USD), which may be below zero; `None` beyond what a decimal holds.
+    #[must_use]
+    pub fn of_pico_usd(pico: i128) -> Option<Self> {
+        Decimal::try_from_i128_with_scale(pico, 12).ok().map(|value| Self(value.normalize()))
+    }
+
     /// Reads an amount that a vendor writes as text. `None` for `-1` ("depends") and for what is no amount.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {

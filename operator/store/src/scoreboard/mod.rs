@@ -1,0 +1,9 @@
+//! The scoreboard: rolled up from what happened, shown, and traced back. How it is computed stands in the SQL files beside
+//! this one, and in docs/scoreboard.md.
+
+mod read;
+mod roll_up;
+mod show;
+mod trace;
+
+pub use roll_up::{Pass, Rules};

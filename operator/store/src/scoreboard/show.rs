@@ -1,0 +1,182 @@
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx as _;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use vox_contracts::scoreboard::{
+    GroupBy, ObservedPrice, Scoreboard, ScoreboardQuery, ScoreboardRow, TierShare,
+};
+
+use super::Rules;
+use super::read::{count, moment, price, usd};
+use super::roll_up::{begin, last_day};
+use crate::{Result, Store};
+
+impl Store {
+    /// The scoreboard: the kept rows, or, for a group, a namespace or a window that is not kept, rows that are computed from the
+    /// calls, so that their percentiles are exact too.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn scoreboard(
+        &self,
+        query: &ScoreboardQuery,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> Result<Scoreboard> {
+        let kept = query.namespace.is_none()
+            && query.group_by.is_none()
+            && rules.windows_days.contains(&query.window_days);
+        let rows = if kept {
+            self.kept_rows(query.window_days).await?
+        } else {
+            self.computed_rows(query, rules, now).await?
+        };
+        Ok(Scoreboard {
+            window_days: query.window_days,
+            rolled_up_until: self.rolled_up_until().await?,
+            computed_now: !kept,
+            rows,
+            tiers: self.tier_shares(query, now).await?,
+        })
+    }
+
+    /// Until when what came in is in the kept rows.
+    async fn rolled_up_until(&self) -> Result<Option<Timestamp>> {
+        let until: Option<jiff_sqlx::Timestamp> =
+            sqlx::query_scalar("SELECT max(until) FROM scoreboard_rollup").fetch_one(&self.pool).await?;
+        Ok(until.map(|until| until.to_jiff()))
+    }
+
+    async fn kept_rows(&self, window_days: u32) -> Result<Vec<ScoreboardRow>> {
+        let rows = sqlx::query(
+            "SELECT *, cost_pusd::text AS cost, cost_per_success_pusd::text AS cost_per_success,
+                cache_savings_pusd::text AS cache_savings
+             FROM model_scoreboard WHERE window_days = $1
+             ORDER BY calls DESC, model_key COLLATE \"C\", category COLLATE \"C\"",
+        )
+        .bind(i32::try_from(window_days).unwrap_or(i32::MAX))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| scored(row, window_days)).collect()
+    }
+
+    async fn computed_rows(
+        &self,
+        query: &ScoreboardQuery,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> Result<Vec<ScoreboardRow>> {
+        let by = |group: GroupBy| query.group_by == Some(group);
+        let each = query.group_by.is_none();
+        let (categories, strengths): (Vec<&str>, Vec<&str>) =
+            rules.strengths.iter().map(|(category, strength)| (category.as_str(), strength.as_str())).unzip();
+        let rows = sqlx::query(concat!(
+            "SELECT r.*, c.strength, r.successes::float8 / r.calls AS success_rate,
+                r.cost_pusd::text AS cost, round(r.cost_pusd / nullif(r.successes, 0))::text AS cost_per_success,
+                r.cache_savings_pusd::text AS cache_savings
+             FROM (", include_str!("rolled.sql"), ") AS r
+             LEFT JOIN unnest($11::text[], $12::text[]) AS c (category, strength) ON c.category = r.category
+             ORDER BY r.calls DESC, r.model_key COLLATE \"C\", r.category COLLATE \"C\", r.provider COLLATE \"C\""
+        ))
+        .bind(begin(now, query.window_days).to_sqlx())
+        .bind(last_day(now).to_sqlx())
+        .bind(rules.context_above)
+        .bind(true)
+        .bind(Vec::<String>::new())
+        .bind(Vec::<String>::new())
+        .bind(query.namespace.as_deref())
+        .bind(each || by(GroupBy::Model))
+        .bind(each || by(GroupBy::Category))
+        .bind(by(GroupBy::Provider))
+        .bind(categories)
+        .bind(strengths)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| scored(row, query.window_days)).collect()
+    }
+
+    async fn tier_shares(&self, query: &ScoreboardQuery, now: Timestamp) -> Result<Vec<TierShare>> {
+        let rows = sqlx::query(
+            "SELECT i.provider, l.tier, count(*) AS calls
+             FROM llm_interaction AS i LEFT JOIN model_listing AS l USING (model_key)
+             WHERE i.day >= ($1::timestamptz AT TIME ZONE 'UTC')::date - 1 AND i.day <= $2 AND i.started_at >= $1
+                AND i.outcome IN ('answered', 'failed', 'cut') AND i.model_key IS NOT NULL AND i.category IS NOT NULL
+                AND ($3::text IS NULL OR i.namespace = $3)
+             GROUP BY i.provider, l.tier ORDER BY i.provider COLLATE \"C\", calls DESC, l.tier COLLATE \"C\"",
+        )
+        .bind(begin(now, query.window_days).to_sqlx())
+        .bind(last_day(now).to_sqlx())
+        .bind(query.namespace.as_deref())
+        .fetch_all(&self.pool)
+        .await?;
+        let share = |row: &PgRow| {
+            Ok(TierShare {
+                provider: row.try_get("provider")?,
+                tier: row.try_get("tier")?,
+                calls: count(row, "calls")?,
+            })
+        };
+        rows.iter().map(share).collect()
+    }
+
+    /// The prices that were billed, by model.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn observed_prices(&self) -> Result<Vec<ObservedPrice>> {
+        let rows = sqlx::query(
+            "SELECT model_key, samples, confidence, first_at, last_at, input_usd_per_mtok::text AS input,
+                output_usd_per_mtok::text AS output, blended_usd_per_mtok::text AS blended, listed_usd_per_mtok::text AS listed
+             FROM model_pricing_catalog ORDER BY model_key COLLATE \"C\"",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let observed = |row: &PgRow| {
+            Ok(ObservedPrice {
+                model_key: row.try_get("model_key")?,
+                samples: count(row, "samples")?,
+                confidence: row.try_get("confidence")?,
+                input_usd_per_mtok: price(row, "input")?,
+                output_usd_per_mtok: price(row, "output")?,
+                blended_usd_per_mtok: price(row, "blended")?.ok_or(sqlx::Error::RowNotFound)?,
+                listed_usd_per_mtok: price(row, "listed")?,
+                first_at: moment(row, "first_at")?,
+                last_at: moment(row, "last_at")?,
+            })
+        };
+        rows.iter().map(observed).collect()
+    }
+}
+
+fn scored(row: &PgRow, window_days: u32) -> Result<ScoreboardRow> {
+    Ok(ScoreboardRow {
+        model_key: row.try_get("model_key")?,
+        category: row.try_get("category")?,
+        strength: row.try_get("strength")?,
+        provider: row.try_get("provider")?,
+        window_days,
+        calls: count(row, "calls")?,
+        successes: count(row, "successes")?,
+        success_rate: row.try_get("success_rate")?,
+        p50_latency_ms: row.try_get("p50_latency_ms")?,
+        p99_latency_ms: row.try_get("p99_latency_ms")?,
+        p50_first_token_ms: row.try_get("p50_first_token_ms")?,
+        p99_first_token_ms: row.try_get("p99_first_token_ms")?,
+        p50_token_ms: row.try_get("p50_token_ms")?,
+        cost_usd: usd(row, "cost")?,
+        cost_per_success_usd: usd(row, "cost_per_success")?,
+        quality: row.try_get("quality")?,
+        quality_source: row.try_get("quality_source")?,
+        judged: count(row, "judged")?,
+        input_tokens: count(row, "input_tokens")?,
+        output_tokens: count(row, "output_tokens")?,
+        cache_read_tokens: count(row, "cache_read_tokens")?,
+        cache_write_tokens: count(row, "cache_write_tokens")?,
+        cache_savings_usd: usd(row, "cache_savings")?.ok_or(sqlx::Error::RowNotFound)?,
+        context_utilisation: row.try_get("context_utilisation")?,
+        context_above: count(row, "context_above")?,
+        abstentions: count(row, "abstentions")?,
+        first_at: moment(row, "first_at")?,
+        last_at: moment(row, "last_at")?,
+    })
+}
