@@ -14,9 +14,9 @@ CREATE INDEX llm_feedback_by_arrival ON llm_feedback USING brin (ingested_at);
 CREATE VIEW scoreboard_v1 AS
 SELECT model_key, category, strength, window_days, provider, calls, successes, success_rate,
     p50_latency_ms, p99_latency_ms, p50_first_token_ms, p99_first_token_ms, p50_token_ms,
-    cost_pusd / 1e12 AS cost_usd, cost_per_success_pusd / 1e12 AS cost_per_success_usd,
+    cost_pusd * 1e-12 AS cost_usd, cost_per_success_pusd * 1e-12 AS cost_per_success_usd,
     quality, quality_source, judged, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
-    cache_savings_pusd / 1e12 AS cache_savings_usd, context_utilisation, context_above, abstentions,
+    cache_savings_pusd * 1e-12 AS cache_savings_usd, context_utilisation, context_above, abstentions,
     first_at, last_at, computed_at
 FROM model_scoreboard;
 
@@ -25,7 +25,7 @@ CREATE VIEW calls_v1 AS
 SELECT day, decision, trace, interaction, started_at, namespace, policy, policy_generation, snapshot, sidecar, endpoint,
     session, category, complexity, streamed, asked, outcome, status, error_type, model_key, deployment, provider, served,
     latency_ms, first_token_ms, decided_us, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
-    reasoning_tokens, cost_pusd / 1e12 AS cost_usd, cache_savings_pusd / 1e12 AS cache_savings_usd, context_utilisation,
+    reasoning_tokens, cost_pusd * 1e-12 AS cost_usd, cache_savings_pusd * 1e-12 AS cache_savings_usd, context_utilisation,
     attempts, finish, signal, probability, picks
 FROM llm_interaction;
 
@@ -33,7 +33,7 @@ CREATE VIEW attempts_v1 AS
 SELECT a.day, a.decision, a.number, i.trace, i.namespace, i.category, i.started_at + a.started_ms * interval '1 ms' AS started_at,
     a.model_key, a.deployment, a.provider, a.served, a.outcome, a.error_type, a.status, a.span, a.started_ms, a.latency_ms,
     a.first_token_ms, a.input_tokens, a.output_tokens, a.cache_read_tokens, a.cache_write_tokens, a.reasoning_tokens,
-    a.cost_pusd / 1e12 AS cost_usd, a.assumed_cost_pusd / 1e12 AS assumed_cost_usd
+    a.cost_pusd * 1e-12 AS cost_usd, a.assumed_cost_pusd * 1e-12 AS assumed_cost_usd
 FROM llm_attempt AS a
 JOIN llm_interaction AS i ON i.day = a.day AND i.decision = a.decision;
 
@@ -46,7 +46,7 @@ FROM model_pricing_catalog;
 CREATE VIEW tiers_v1 AS
 SELECT s.window_days, s.provider, l.tier, sum(s.calls)::bigint AS calls, sum(s.successes)::bigint AS successes,
     (sum(s.calls) / sum(sum(s.calls)) OVER (PARTITION BY s.window_days, s.provider))::float8 AS share,
-    sum(s.cost_pusd) / 1e12 AS known_cost_usd
+    sum(s.cost_pusd) * 1e-12 AS known_cost_usd
 FROM model_scoreboard AS s
 LEFT JOIN model_listing AS l USING (model_key)
 GROUP BY s.window_days, s.provider, l.tier;

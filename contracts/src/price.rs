@@ -33,6 +33,12 @@ impl Usd {
         Decimal::try_from_i128_with_scale(pico, 12).ok().map(|value| Self(value.normalize()))
     }
 
+    /// The amount in whole pico-USD, rounded; `None` where it is too large for that.
+    #[must_use]
+    pub fn pico_usd(self) -> Option<i128> {
+        Some(self.0.checked_mul(Decimal::from(1_000_000_000_000_i64))?.round().mantissa())
+    }
+
     /// Reads an amount that a vendor writes as text. `None` for `-1` ("depends") and for what is no amount.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {

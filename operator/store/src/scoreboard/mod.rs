@@ -7,3 +7,4 @@ mod show;
 mod trace;
 
 pub use roll_up::{Pass, Rules};
+pub use show::LastPass;

@@ -1,10 +1,11 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, Unit};
 use jiff_sqlx::ToSqlx as _;
-use sqlx::{PgConnection, Row as _};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _};
 use vox_contracts::generated::routing::{
     CONTEXT_UTILISATION_ABOVE_PER_MILLE, PRICING_HIGH_SAMPLES, PRICING_MEDIUM_SAMPLES,
     SCOREBOARD_ROUTING_WINDOW_DAYS, SCOREBOARD_WINDOWS_DAYS,
@@ -22,6 +23,8 @@ const LOCK: i64 = 0x766f_7800_7363_6f72;
 /// What was written so long before the last pass may have been in a transaction then that had not ended: it is looked at again.
 /// Ten times what a statement may last.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
+/// A database that does not answer by then is away.
+const CONNECT: Duration = Duration::from_secs(5);
 /// How many of a model's newest calls its price is read from.
 const PRICED_CALLS: i64 = 1000;
 
@@ -107,9 +110,10 @@ impl Store {
     /// When the database does not answer; then nothing has changed.
     pub async fn roll_up(&self, pass: Pass, rules: &Rules) -> Result<RolledUp> {
         let begun = Instant::now();
-        let mut tx = self.pool.begin().await?;
+        let mut connection = self.connection_of_its_own().await?;
+        let mut tx = connection.begin().await?;
         // A month of calls takes longer than the questions of a reconcile may, and sorts better in memory.
-        for setting in ["SET LOCAL statement_timeout = '30min'", "SET LOCAL work_mem = '64MB'"] {
+        for setting in ["SET LOCAL statement_timeout = '30min'", "SET LOCAL work_mem = '32MB'"] {
             sqlx::query(setting).execute(&mut *tx).await?;
         }
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
@@ -135,7 +139,15 @@ impl Store {
         let done = RolledUp { until: now, took_ms, rows, prices };
         note(&mut tx, pass, &done).await?;
         tx.commit().await?;
+        connection.close().await?;
         Ok(done)
+    }
+
+    /// Beside the pool's, which are for those who wait. Its statements are long, and no news.
+    async fn connection_of_its_own(&self) -> Result<PgConnection> {
+        let options = PgConnectOptions::clone(&self.pool.connect_options()).disable_statement_logging();
+        let connected = tokio::time::timeout(CONNECT, PgConnection::connect_with(&options)).await;
+        Ok(connected.map_err(|_| sqlx::Error::PoolTimedOut)??)
     }
 }
 

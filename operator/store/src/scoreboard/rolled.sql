@@ -39,8 +39,8 @@ WITH judged AS (
     ORDER BY i.day, i.decision, a.model_key, a.number)
 )
 SELECT
-    CASE WHEN $8 THEN model_key END AS model_key,
-    CASE WHEN $9 THEN category END AS category,
+    of_model AS model_key,
+    of_category AS category,
     CASE WHEN $8 OR $10 THEN min(provider) END AS provider,
     count(*) AS calls,
     count(*) FILTER (WHERE success) AS successes,
@@ -67,5 +67,8 @@ SELECT
     count(*) FILTER (WHERE abstained) AS abstentions,
     min(started_at) AS first_at,
     max(started_at) AS last_at
-FROM said
-GROUP BY CASE WHEN $8 THEN model_key END, CASE WHEN $9 THEN category END, CASE WHEN $10 THEN provider END
+FROM (SELECT said.*, CASE WHEN $8 THEN model_key END COLLATE "C" AS of_model, CASE WHEN $9 THEN category END COLLATE "C" AS of_category,
+        CASE WHEN $10 THEN provider END COLLATE "C" AS of_provider
+    FROM said) AS keyed
+-- All rows are sorted by their group, and most comparisons end at a number.
+GROUP BY hashtextextended(of_model, hashtext(coalesce(of_category, ''))), of_model, of_category, of_provider

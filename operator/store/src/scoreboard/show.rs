@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::Row as _;
@@ -10,6 +12,19 @@ use super::Rules;
 use super::read::{count, moment, price, usd};
 use super::roll_up::{begin, last_day};
 use crate::{Result, Store};
+
+/// A pass that ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastPass {
+    /// `live` or `full`.
+    pub kind: String,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// Rows of the scoreboard that it computed.
+    pub rows: u64,
+}
 
 impl Store {
     /// The scoreboard: the kept rows, or, for a group, a namespace or a window that is not kept, rows that are computed from the
@@ -117,6 +132,27 @@ impl Store {
             })
         };
         rows.iter().map(share).collect()
+    }
+
+    /// The last pass of each kind that ended well, by whichever process.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn roll_ups(&self) -> Result<Vec<LastPass>> {
+        let rows = sqlx::query(
+            "SELECT kind, finished_at, took_ms, rows FROM scoreboard_rollup ORDER BY kind COLLATE \"C\"",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let last = |row: &PgRow| {
+            Ok(LastPass {
+                kind: row.try_get("kind")?,
+                finished_at: moment(row, "finished_at")?,
+                took: Duration::from_millis(count(row, "took_ms")?),
+                rows: count(row, "rows")?,
+            })
+        };
+        rows.iter().map(last).collect()
     }
 
     /// The prices that were billed, by model.

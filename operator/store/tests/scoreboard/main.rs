@@ -80,6 +80,8 @@ async fn passes_at_once_leave_what_one_leaves() {
     let done = futures::future::try_join_all(passes).await.unwrap();
     let last = done.iter().map(|done| done.until).max().unwrap();
     assert_true(&store, &calls, last, "at once").await;
+    let kinds: Vec<String> = store.roll_ups().await.unwrap().into_iter().map(|pass| pass.kind).collect();
+    assert_eq!(kinds, ["full", "live"]);
 }
 
 #[tokio::test]
