@@ -171,6 +171,14 @@ fn the_charts_table_of_values_is_values_yaml() {
     assert!(differences.is_empty(), "charts/vox:\n{}", differences.join("\n"));
 }
 
+#[test]
+fn the_chart_rolls_the_scoreboard_up_when_the_contract_says() {
+    let read = |file: &str| serde_saphyr::from_str::<Value>(&text(file)).unwrap();
+    let contract = read("contracts/orchestration/model-routing.v1.yaml");
+    assert!(contract["rollup"]["schedule"].is_string());
+    assert_eq!(read("charts/vox/values.yaml")["rollup"]["schedule"], contract["rollup"]["schedule"]);
+}
+
 /// Every value that is no map with entries, by its path.
 fn leaves(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
     match value.as_object().filter(|fields| !fields.is_empty()) {

@@ -26,6 +26,8 @@ pub enum Command {
     Run(Box<RunSettings>),
     /// Discover the models of one source, once; what a source's Job runs.
     Discover(DiscoverSettings),
+    /// Compute the whole scoreboard anew from what happened and end; what the chart's CronJob runs.
+    Rollup(DatabaseSettings),
     /// Bring the database's schema up to date and end.
     Migrate(DatabaseSettings),
     /// Print the reference page of all settings.

@@ -1,7 +1,7 @@
-//! The operator: one program, three commands.
+//! The operator: one program, four commands.
 //!
 //! `run` serves on every replica and reconciles on the one that holds the lease; `discover` is what a source's Job runs;
-//! `migrate` brings the database up to date and ends (`run` does the same by itself).
+//! `rollup` computes the scoreboard anew; `migrate` brings the database up to date and ends (`run` does the same by itself).
 
 mod admission;
 pub mod args;
@@ -20,6 +20,7 @@ mod reference;
 mod retention;
 mod routing_policy;
 mod run;
+mod scoreboard;
 mod serve;
 mod snapshots;
 mod tls;
@@ -51,6 +52,7 @@ pub fn start(args: Args) -> ExitCode {
     runtime.block_on(async {
         match args.command {
             Command::Run(settings) => ended(Box::pin(run::run(*settings)).await),
+            Command::Rollup(settings) => ended(scoreboard::roll_up(&settings).await),
             Command::Migrate(settings) => ended(migrate::migrate(&settings).await),
             Command::Discover(settings) => Box::pin(discover::discover(settings)).await.into(),
             Command::Reference => ExitCode::SUCCESS,

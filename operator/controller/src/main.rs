@@ -1,4 +1,4 @@
-//! `vox-operator`: reconciles (`run`), discovers (`discover`, inside a Job), and migrates the database (`migrate`).
+//! `vox-operator`: reconciles (`run`), discovers (`discover`, inside a Job), rolls up (`rollup`, at night), and migrates the database (`migrate`).
 
 use std::process::ExitCode;
 

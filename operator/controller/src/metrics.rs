@@ -1,6 +1,8 @@
 //! What the operator measures, for Prometheus. Labels are bounded: kinds, closed vocabularies, and the sources and
 //! policies themselves.
 
+mod scoreboard;
+
 use std::sync::atomic::AtomicI64;
 use std::time::Instant;
 
@@ -14,6 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::process::resident_bytes;
+use scoreboard::ScoreboardMetrics;
 
 /// One label pair list from static names.
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub(crate) struct Metrics {
     resident: Gauge,
     schedules_missed: Family<Labels<2>, Counter>,
     programmed: Family<Labels<2>, Gauge>,
+    /// Of roll-ups.
+    pub(crate) scoreboard: ScoreboardMetrics,
 }
 
 impl Metrics {
@@ -64,6 +69,7 @@ impl Metrics {
             resident: Gauge::default(),
             schedules_missed: Family::default(),
             programmed: Family::default(),
+            scoreboard: ScoreboardMetrics::default(),
         };
         metrics.register();
         metrics
@@ -110,6 +116,7 @@ impl Metrics {
             "Whether the newest generation of a policy serves, its tests hold and all its sources are in it",
             self.programmed.clone(),
         );
+        self.scoreboard.register(r);
         r.register("process_resident_memory_bytes", "Resident memory of the operator", self.resident.clone());
         r.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     }

@@ -1,6 +1,8 @@
 //! The API that the command line reads, on loopback only: whoever reaches it came through `pods/portforward`, so that
 //! Kubernetes' own RBAC has already decided.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -9,6 +11,7 @@ use http::{StatusCode, header};
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
 
 use super::problem::Problem;
+use super::scoreboard;
 use crate::control_plane::Shared;
 use crate::snapshots::Line;
 
@@ -17,7 +20,8 @@ pub(super) fn routes(shared: Shared) -> Router {
         .route("/v1/health", get(health))
         .route("/v1/catalogs/{namespace}/{name}", get(catalog))
         .route("/v1/namespaces/{namespace}/snapshot", get(snapshot))
-        .with_state(shared)
+        .with_state(Arc::clone(&shared))
+        .merge(scoreboard::routes(shared))
 }
 
 async fn health(State(shared): State<Shared>) -> Json<serde_json::Value> {

@@ -7,6 +7,7 @@ mod health;
 mod leases;
 mod problem;
 mod reviews;
+mod scoreboard;
 mod snapshots;
 
 use std::net::SocketAddr;
