@@ -1,6 +1,7 @@
 //! What the user may type. The reference page and the completions are made from this.
 
 mod routing;
+mod scoreboard;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ use vox_contracts::{ModelTier, StrengthTag};
 
 pub(crate) use routing::{
     ChatArgs, ExplainArgs, GatewayArgs, HintArgs, PolicyCommand, PolicyDiffArgs, PolicyTestArgs,
+};
+pub(crate) use scoreboard::{
+    DoctorArgs, Group, PricingCommand, Report, ScoreboardCommand, TraceArgs, WindowArgs,
 };
 
 use crate::cluster::SourceName;
@@ -79,7 +83,15 @@ pub(crate) enum Command {
     /// Check the cluster, the operator and the freshness of all sources; one line each, with what to do.
     ///
     /// Looks at the sources of all namespaces when it may, and unless --namespace says otherwise.
-    Doctor,
+    Doctor(DoctorArgs),
+    /// Which model works for which task here, with how many samples, at what cost per success.
+    #[command(subcommand)]
+    Scoreboard(ScoreboardCommand),
+    /// One turn of a user: its calls, and every try of each.
+    ///
+    /// The operator answers this, over a port-forward to one of its pods: it takes verb create on pods/portforward in the
+    /// operator's namespace.
+    Trace(TraceArgs),
     /// Checks for a checkout of the project.
     #[command(subcommand)]
     Ci(CiCommand),
@@ -94,7 +106,7 @@ pub(crate) enum Command {
     ///
     /// Which model answered, what it cost and the decision's id stand on the standard error, so that the answer can be piped.
     Chat(Box<ChatArgs>),
-    /// Which model would serve, and why.
+    /// Which model would serve, and why; and what models really cost.
     #[command(subcommand)]
     Model(ModelCommand),
     /// Policies before they are applied.
@@ -121,6 +133,11 @@ pub(crate) enum ModelCommand {
     /// nothing were spent today. The operator hands the snapshot out over a port-forward to one of its pods: it takes verb
     /// create on pods/portforward in the operator's namespace. With --live or --decision a gateway is asked instead.
     Explain(Box<ExplainArgs>),
+    /// Compute the scoreboard and the observed prices anew, now; the operator does so by itself every few minutes.
+    Rollup,
+    /// What models really cost.
+    #[command(subcommand)]
+    Pricing(PricingCommand),
 }
 
 /// `vox discover`.

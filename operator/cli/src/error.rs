@@ -42,7 +42,7 @@ impl Exit {
                 "the cluster, the operator or the gateway cannot be reached, or refuses access"
             }
             Self::NotFound => {
-                "a source, its catalog, a policy, a snapshot, a Service or the kind itself does not exist"
+                "a source, its catalog, a policy, a snapshot, a turn, a Service or the kind itself does not exist"
             }
             Self::TimedOut => "not finished within --timeout",
         }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
+use vox_contracts::scoreboard::{GroupBy, ObservedPrice, RolledUp, Scoreboard, ScoreboardQuery, Trace};
 use vox_routing::Snapshot;
 
 use super::client::{Call, Cluster, Place};
@@ -106,19 +107,68 @@ impl<'a> Operator<'a> {
         read.map(Some).map_err(|error| self.failed(&error.to_string()))
     }
 
+    /// The scoreboard.
+    pub(crate) async fn scoreboard(&self, query: &ScoreboardQuery) -> Result<Scoreboard, Error> {
+        self.known(&scoreboard_path(query)).await
+    }
+
+    /// Prices as they were billed.
+    pub(crate) async fn prices(&self) -> Result<Vec<ObservedPrice>, Error> {
+        self.known("/v1/prices").await
+    }
+
+    /// A turn, if it is known.
+    pub(crate) async fn trace(&self, id: &str) -> Result<Option<Trace>, Error> {
+        match self.get(&format!("/v1/traces/{id}")).await? {
+            Answer::Found(trace) => Ok(Some(trace)),
+            Answer::Missing => Ok(None),
+        }
+    }
+
+    /// Rolls the scoreboard up; `None` when that goes on.
+    pub(crate) async fn roll_up(&self) -> Result<Option<RolledUp>, Error> {
+        let (status, body) = self.bounded(Method::POST, "/v1/scoreboard/roll-up").await?;
+        if status == StatusCode::ACCEPTED {
+            return Ok(None);
+        }
+        match self.read(status, &body)? {
+            Answer::Found(done) => Ok(Some(done)),
+            Answer::Missing => Err(self.failed("it cannot roll up; is it older than this command?")),
+        }
+    }
+
+    /// What every operator of this version has.
+    async fn known<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        match self.get(path).await? {
+            Answer::Found(found) => Ok(found),
+            Answer::Missing => {
+                let path = path.split('?').next().unwrap_or(path);
+                Err(self.failed(&format!("it does not know {path}; is it older than this command?")))
+            }
+        }
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, Error> {
-        let call = Box::pin(self.call(path));
-        let (status, body) = tokio::time::timeout(CALL, call)
+        let (status, body) = self.bounded(Method::GET, path).await?;
+        self.read(status, &body)
+    }
+
+    async fn bounded(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes), Error> {
+        let call = Box::pin(self.call(method, path));
+        tokio::time::timeout(CALL, call)
             .await
-            .unwrap_or_else(|_| Err(self.failed("it did not answer within 30s")))?;
+            .unwrap_or_else(|_| Err(self.failed("it did not answer within 30s")))
+    }
+
+    fn read<T: DeserializeOwned>(&self, status: StatusCode, body: &Bytes) -> Result<Answer<T>, Error> {
         if status == StatusCode::NOT_FOUND {
             return Ok(Answer::Missing);
         }
         if !status.is_success() {
-            let problem = serde_json::from_slice::<Problem>(&body).map(|problem| problem.error.message);
+            let problem = serde_json::from_slice::<Problem>(body).map(|problem| problem.error.message);
             return Err(self.failed(&problem.unwrap_or_else(|_| format!("it answered {status}"))));
         }
-        let read = serde_json::from_slice(&body);
+        let read = serde_json::from_slice(body);
         read.map(Answer::Found).map_err(|error| {
             self.failed(&format!(
                 "its answer cannot be read ({error}); is it of another version than this command?"
@@ -126,7 +176,7 @@ impl<'a> Operator<'a> {
         })
     }
 
-    async fn call(&self, path: &str) -> Result<(StatusCode, Bytes), Error> {
+    async fn call(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes), Error> {
         let place = format!("in namespace {}", self.namespace);
         let pods = self.cluster.api::<Pod>(&Place::Namespace(self.namespace.clone()));
         let mut forward = pods
@@ -140,7 +190,9 @@ impl<'a> Operator<'a> {
             let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
             // The connection has to be driven while the request is under way, and ends with it.
             let connection = tokio::spawn(connection);
-            let request = Request::get(path)
+            let request = Request::builder()
+                .method(method)
+                .uri(path)
                 .header(header::HOST, "vox-operator")
                 .header(header::CONNECTION, "close")
                 .body(Empty::<Bytes>::new())?;
@@ -172,6 +224,25 @@ impl<'a> Operator<'a> {
             self.namespace, self.pod
         ))
     }
+}
+
+/// No value needs escaping: a namespace is a name of letters, digits and hyphens, or the operator refuses it.
+fn scoreboard_path(query: &ScoreboardQuery) -> String {
+    let mut path = format!("/v1/scoreboard?windowDays={}", query.window_days);
+    if let Some(namespace) = &query.namespace {
+        let safe: String =
+            namespace.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+        path.push_str(&format!("&namespace={safe}"));
+    }
+    let group = query.group_by.map(|group| match group {
+        GroupBy::Provider => "provider",
+        GroupBy::Model => "model",
+        GroupBy::Category => "category",
+    });
+    if let Some(group) = group {
+        path.push_str(&format!("&groupBy={group}"));
+    }
+    path
 }
 
 /// The kubelet's words for a closed port fill several lines.
@@ -228,6 +299,20 @@ mod tests {
             "status": { "conditions": [{ "type": "Ready", "status": ready }] },
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn a_query_is_a_path_whatever_the_namespace_is_called() {
+        let query = |namespace: &str| ScoreboardQuery {
+            window_days: 7,
+            namespace: Some(namespace.to_owned()),
+            group_by: Some(GroupBy::Provider),
+        };
+        assert_eq!(
+            scoreboard_path(&query("shop-1")),
+            "/v1/scoreboard?windowDays=7&namespace=shop-1&groupBy=provider"
+        );
+        assert!(scoreboard_path(&query("a&b c")).contains("namespace=a_b_c"));
     }
 
     #[test]

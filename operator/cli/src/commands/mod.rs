@@ -8,11 +8,14 @@ mod discover;
 mod doctor;
 mod explain;
 mod policy;
+mod pricing;
 mod scheduled;
+mod scoreboard;
+mod trace;
 
 use serde_json::json;
 
-use crate::args::{Args, CatalogCommand, CiCommand, Command, ModelCommand, ScheduledCommand};
+use crate::args::{Args, CatalogCommand, CiCommand, Command, ModelCommand, PricingCommand, ScheduledCommand};
 use crate::cluster::{Cluster, Place};
 use crate::error::{Error, Exit};
 use crate::reference;
@@ -35,7 +38,11 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Error> {
         Command::Chat(args) => Box::pin(chat::run(&args, &global)).await,
         Command::Model(ModelCommand::Explain(args)) => Box::pin(explain::run(&args, &global)).await,
         Command::Policy(command) => Box::pin(policy::run(&command, &global)).await,
-        Command::Doctor => doctor::run(&global, output).await,
+        Command::Model(ModelCommand::Rollup) => pricing::roll_up(&global).await,
+        Command::Model(ModelCommand::Pricing(PricingCommand::Show)) => pricing::show(&global).await,
+        Command::Scoreboard(command) => Box::pin(scoreboard::run(&command, &global)).await,
+        Command::Trace(args) => Box::pin(trace::run(&args, &global)).await,
+        Command::Doctor(args) => doctor::run(&args, &global, output).await,
         Command::Ci(CiCommand::Contracts { dir }) => ci::contracts(&dir, output),
         Command::Completion { shell } => completion::print(shell),
         Command::Version => {

@@ -1,7 +1,8 @@
-//! `vox doctor`: asks, judges (in [`judge`] and [`sources`]), and prints a line for each thing looked at.
+//! `vox doctor`: asks, judges (in [`judge`] and [`sources`]), and prints a line for each thing looked at; or a report.
 
 mod judge;
 mod sources;
+mod weekly;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -10,7 +11,7 @@ use kube::api::ListParams;
 use kube::{Api, CustomResourceExt as _, Resource as _};
 use vox_crds::ModelCatalogSource;
 
-use crate::args::Global;
+use crate::args::{DoctorArgs, Global, Report};
 use crate::cluster::{self, Call, Cluster, Health, OPERATOR_SELECTOR, Operator, Place};
 use crate::config;
 use crate::error::{Error, Exit};
@@ -18,7 +19,10 @@ use crate::output::Format;
 use crate::progress::Progress;
 use judge::{Check, Verdict};
 
-pub(super) async fn run(global: &Global, output: Format) -> Result<Exit, Error> {
+pub(super) async fn run(args: &DoctorArgs, global: &Global, output: Format) -> Result<Exit, Error> {
+    if args.report == Some(Report::Weekly) {
+        return Box::pin(weekly::run(global, output)).await;
+    }
     let (checks, reached) = Box::pin(checks(global)).await;
     output.print(&checks, || checks.iter().map(|check| format!("{}\n", check.told())).collect())?;
     let failed = checks.iter().any(|check| check.verdict == Verdict::Fail);
