@@ -19,7 +19,7 @@ pub mod types {
     pub const RESOLVED_REFS: &str = "ResolvedRefs";
     /// True: this generation is in the snapshot that sidecars are sent.
     pub const PROGRAMMED: &str = "Programmed";
-    /// True: the ranking rests on enough finished calls.
+    /// True: the leader of each category with a route or traffic has enough finished calls.
     pub const EVIDENCE_SUFFICIENT: &str = "EvidenceSufficient";
 }
 
@@ -81,6 +81,10 @@ reasons! {
     TEST_FAILED = "TestFailed";
     /// No model of the catalogs may serve any category; the last good generation serves.
     NO_CANDIDATE = "NoCandidate";
+    /// Another model leads a category because of what happened: the message has both records.
+    LEADER_CHANGED = "LeaderChanged";
+    /// A model's listed price is more than a fifth away from what it was billed at; what was billed decides.
+    PRICE_DRIFT = "PriceDrift";
     /// Too few calls have finished for the ranking to rest on; prices and the contract's rules decide.
     TOO_FEW_CALLS = "TooFewCalls";
     /// Enough calls have finished for the ranking to rest on them.

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-telemetry.v1.yaml")) == 0x310a8c8f9a3a883b_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-telemetry.v1.yaml")) == 0x0a792d339a6fac3b_u64,
     "contracts/orchestration/model-telemetry.v1.yaml changed: run `make generate`"
 );
 
@@ -417,6 +417,13 @@ pub const ATTRIBUTES: &[Attribute] = &[
         description: "Time that the decision alone took, in microseconds.",
     },
     Attribute {
+        name: "vox.decision.probability",
+        value_type: AttributeType::Double,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "With which probability the first deployment was put first; absent where that was certain.",
+    },
+    Attribute {
         name: "vox.decision.picks",
         value_type: AttributeType::StringArray,
         namespace: Namespace::Vox,
@@ -746,6 +753,7 @@ pub const EVENTS: &[Event] = &[
             ("vox.span_id", Requirement::Recommended),
             ("vox.parent_span_id", Requirement::ConditionallyRequired),
             ("vox.decision.time_us", Requirement::Recommended),
+            ("vox.decision.probability", Requirement::ConditionallyRequired),
             ("vox.decision.picks", Requirement::Recommended),
             ("vox.endpoint", Requirement::Recommended),
             ("vox.request.stream", Requirement::Recommended),
@@ -794,6 +802,7 @@ pub const EVENTS: &[Event] = &[
             ("vox.span_id", Requirement::Recommended),
             ("vox.parent_span_id", Requirement::ConditionallyRequired),
             ("vox.decision.time_us", Requirement::Recommended),
+            ("vox.decision.probability", Requirement::ConditionallyRequired),
             ("vox.decision.picks", Requirement::Recommended),
             ("vox.endpoint", Requirement::Recommended),
             ("vox.request.stream", Requirement::Recommended),

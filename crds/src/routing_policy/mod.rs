@@ -1,5 +1,6 @@
 //! `RoutingPolicy`: which model a task goes to, what it may cost, and who serves when the best one fails.
 
+mod evidence;
 mod policy;
 mod route;
 mod status;
@@ -10,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use vox_contracts::{ModelTier, StrengthTag, TaskCategory};
 
 use crate::model_catalog_source::{SecretKeyRef, TAG};
+pub use evidence::{Evidence, EvidenceMode, Exploration};
 pub use policy::PolicyError;
 pub use route::{Capability, FallBack, Prefer, Require, Route};
 pub use status::{
-    BudgetStatus, PickStatus, RoutingPolicyStatus, SidecarVersion, SidecarsStatus, SnapshotStatus,
+    BudgetStatus, PickEvidence, PickStatus, PriceDrift, RoutingPolicyStatus, SidecarVersion, SidecarsStatus,
+    SnapshotStatus,
 };
 
 /// Decimal USD: up to twelve places, because a token may cost a millionth of a cent.
@@ -40,6 +43,11 @@ const NAME: &str = r"^[!-~]+$";
         name = "Programmed",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Programmed\")].status"
+    ),
+    printcolumn(
+        name = "Evidence",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"EvidenceSufficient\")].status"
     ),
     printcolumn(name = "Sidecars", type_ = "string", json_path = ".status.sidecars.summary"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -80,6 +88,10 @@ pub struct RoutingPolicySpec {
     /// What counts how much when models are ranked. Default: the contract's weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<Weights>,
+
+    /// How what happened counts. Default: by the contract's rule, without exploration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
 
     /// What single task categories need. A category without a route takes the contract's figures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -7,8 +7,8 @@ use vox_contracts::price::UsdPerMTok;
 use vox_routing::cost::{Cost, CostError};
 use vox_routing::policy as routing;
 
-use super::{Alias, Allow, Budget, Capability, Expect, Override, PolicyTest, Route, RoutingPolicySpec};
-use super::{Weights, WhenSpent};
+use super::{Alias, Allow, Budget, Capability, Evidence, EvidenceMode, Expect, Override, PolicyTest};
+use super::{Route, RoutingPolicySpec, Weights, WhenSpent};
 use crate::duration::{DurationError, DurationText};
 
 /// Why a spec cannot be decided with. The text is the message of the condition.
@@ -53,6 +53,9 @@ pub enum PolicyError {
     /// Not a share.
     #[error("spec.budget.descendAt {0:?}: write a share such as 80%")]
     Share(String),
+    /// Not a share that may be explored.
+    #[error("spec.evidence.exploration.share {0:?}: write a share from 0.1% to 50%, such as 2%")]
+    Explored(String),
 }
 
 impl RoutingPolicySpec {
@@ -66,6 +69,7 @@ impl RoutingPolicySpec {
             generation,
             default: self.is_default,
             weights: self.weights.as_ref().map_or_else(Default::default, weights),
+            evidence: self.evidence.as_ref().map_or_else(|| Ok(Default::default()), evidence)?,
             budget: self.budget.as_ref().map_or_else(|| Ok(routing::Budget::default()), budget)?,
             allow: self.allow.as_ref().map_or_else(|| Ok(routing::Allow::default()), allow)?,
             routes: self.routes.iter().map(route).collect::<Result<_, _>>()?,
@@ -86,6 +90,30 @@ fn weights(weights: &Weights) -> routing::Weights {
         balance: small(weights.balance),
         mobile: small(weights.mobile),
     }
+}
+
+fn evidence(given: &Evidence) -> Result<routing::EvidenceRule, PolicyError> {
+    let explored = given.exploration.as_ref().map(|exploration| explored(&exploration.share)).transpose()?;
+    Ok(routing::EvidenceRule {
+        mode: match given.mode {
+            EvidenceMode::Rule => routing::EvidenceMode::Rule,
+            EvidenceMode::Bounds => routing::EvidenceMode::Bounds,
+        },
+        exploration_per_million: explored.unwrap_or_default(),
+    })
+}
+
+/// Per million, from at most one decimal place of percent.
+fn explored(text: &str) -> Result<u32, PolicyError> {
+    let tenths = text.strip_suffix('%').and_then(|percent| {
+        let (whole, tenth) = percent.split_once('.').unwrap_or((percent, "0"));
+        let tenth = tenth.parse::<u32>().ok().filter(|_| tenth.len() == 1)?;
+        whole.parse::<u32>().ok()?.checked_mul(10)?.checked_add(tenth)
+    });
+    tenths
+        .filter(|tenths| (1..=500).contains(tenths))
+        .map(|tenths| tenths * 1000)
+        .ok_or_else(|| PolicyError::Explored(text.to_owned()))
 }
 
 fn budget(budget: &Budget) -> Result<routing::Budget, PolicyError> {

@@ -29,6 +29,10 @@ pub struct RoutingPolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["category".into()]))]
     pub picks: Vec<PickStatus>,
+    /// Models whose listed price is more than a fifth away from what they were billed at; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["model".into()]))]
+    pub price_drifts: Vec<PriceDrift>,
     /// The newest snapshot that holds this policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotStatus>,
@@ -66,11 +70,48 @@ pub struct PickStatus {
     /// The best model; absent when none is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Its record in this category; absent where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<PickEvidence>,
     /// Who serves when it fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runner_up: Option<String>,
+    /// Its record in this category; absent where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner_up_evidence: Option<PickEvidence>,
     /// Why the one comes before the other, or why there is none.
     pub reason: String,
+}
+
+/// The record of a model in one category, over the contract's window. From a hundred calls on it is rounded down to two digits.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PickEvidence {
+    /// Finished calls.
+    pub calls: i64,
+    /// Successes among them, per mille.
+    pub success_per_mille: i64,
+    /// Nineteen in twenty such records come from a success between this, per mille,
+    pub success_low_per_mille: i64,
+    /// and this.
+    pub success_high_per_mille: i64,
+    /// Quality, per mille; absent where nobody and nothing judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality_per_mille: Option<i64>,
+}
+
+/// A listed price that is not what was billed; USD per million tokens, input and output together by the contract's parts.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PriceDrift {
+    /// Which model.
+    pub model: String,
+    /// What its catalog lists.
+    #[serde(rename = "listedUsdPerMTok")]
+    pub listed_usd_per_mtok: String,
+    /// What was billed; this decides.
+    #[serde(rename = "billedUsdPerMTok")]
+    pub billed_usd_per_mtok: String,
 }
 
 /// The newest snapshot that holds this policy.

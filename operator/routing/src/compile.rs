@@ -6,8 +6,9 @@ use std::sync::Arc;
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalogEntry};
 use vox_contracts::inference::infer_tier;
 
+use crate::billed::{self, Billed};
 use crate::pattern;
-use crate::policy::{Override, Policy};
+use crate::policy::{EvidenceMode, Override, Policy};
 use crate::snapshot::{Deployment, Evidence, Layer, Penalty, PolicySnapshot, Upstream};
 
 /// One catalog with the server that serves it.
@@ -24,12 +25,14 @@ pub struct CatalogInput {
 }
 
 /// What happened at one deployment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Record {
     /// For each category that has been seen.
     pub evidence: Vec<Evidence>,
     /// Categories that it is kept from.
     pub penalties: Vec<Penalty>,
+    /// What its calls were billed at, where enough of them tell.
+    pub billed: Option<Billed>,
 }
 
 /// Puts everything together. The same inputs in any order give the same snapshot. Where two catalogs have one upstream's
@@ -61,6 +64,7 @@ pub fn compile(
                 upstream: upstream.name.clone(),
                 source: source.clone(),
                 entry,
+                listed: None,
                 layers: BTreeMap::new(),
                 tags: tags.clone(),
                 evidence: Vec::new(),
@@ -71,7 +75,7 @@ pub fn compile(
     }
     for (id, deployment) in &mut deployments {
         if let Some(record) = records.get(id) {
-            observe(deployment, record);
+            observe(deployment, record, policy.evidence.mode);
         }
         for rule in policy.overrides.iter().filter(|rule| pattern::matches(&rule.models, id)) {
             apply(deployment, rule);
@@ -84,9 +88,15 @@ pub fn compile(
     }
 }
 
-fn observe(deployment: &mut Deployment, record: &Record) {
+fn observe(deployment: &mut Deployment, record: &Record, mode: EvidenceMode) {
+    if let Some(billed) = &record.billed {
+        billed::apply(deployment, billed);
+    }
     deployment.evidence.clone_from(&record.evidence);
     deployment.evidence.sort_by_key(|evidence| evidence.category);
+    if mode == EvidenceMode::Rule {
+        deployment.evidence.iter_mut().for_each(|evidence| evidence.decayed = None);
+    }
     deployment.penalties.clone_from(&record.penalties);
     deployment.penalties.sort_by_key(|penalty| (penalty.category, penalty.until_unix_ms));
 }
@@ -107,6 +117,7 @@ fn apply(deployment: &mut Deployment, rule: &Override) {
     if !note.is_empty() {
         entry.pricing.long_context.clear();
         entry.pricing.dynamic &= !entry.pricing.is_known();
+        deployment.listed = None;
         if deployment.layers.get("tier") != Some(&Layer::Policy) {
             entry.tier = infer_tier(entry.pricing.input_usd_per_mtok, entry.pricing.output_usd_per_mtok);
         }

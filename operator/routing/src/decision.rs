@@ -3,6 +3,7 @@
 use vox_contracts::TaskCategory;
 
 use crate::cost::Cost;
+use crate::explore::CERTAIN;
 
 /// Who serves a request, and who does when that fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,18 @@ pub struct Decision {
     /// Whether the declared share of the day's budget is used, and a lower tier was taken for that. The contract's tier
     /// floor yields to it; a floor that the policy itself sets does not.
     pub descended: bool,
+    /// Whether the first candidate is there to be known better, and not because it is the best.
+    pub explored: bool,
+    /// With which probability the first candidate came first, in thousand millionths.
+    pub probability_ppb: u32,
+}
+
+impl Decision {
+    /// The probability as a number from 0 to 1; absent where the best came first for sure.
+    #[must_use]
+    pub fn probability(&self) -> Option<f64> {
+        (self.probability_ppb < CERTAIN).then(|| f64::from(self.probability_ppb) / f64::from(CERTAIN))
+    }
 }
 
 /// One candidate that serves.

@@ -3,15 +3,18 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use vox_contracts::generated::routing::{CONTEXT_UTILISATION_ABOVE_PER_MILLE, CONTEXT_UTILISATION_TIMES};
 use vox_contracts::{ModelTier, TaskCategory};
 
 use crate::asked::{Asked, Band};
+use crate::bound::Bound;
 use crate::cost::Cost;
 use crate::decision::Pick;
 use crate::filter::Filter;
 use crate::judge::Judged;
-use crate::plan::{Plan, route};
-use crate::policy::Weights;
+use crate::plan::route;
+use crate::policy::{EvidenceMode, Weights};
+use crate::rank::{Outgrown, Ranking};
 use crate::request::{Live, Request};
 use crate::router::{Asking, Router};
 use crate::score::{Part, merit, record};
@@ -35,6 +38,9 @@ pub struct Explanation {
     pub attempts: usize,
     /// Whether a lower tier was taken because money runs short.
     pub descended: bool,
+    /// Whether the first candidate is there to be known better, and not because it is the best.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub explored: bool,
     /// The refusal, where nobody serves it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refused>,
@@ -87,6 +93,9 @@ pub struct Candidate {
     /// The record that counted, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Proof>,
+    /// What it surely is, where the policy ranks by that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound: Option<Bound>,
     /// What the request costs there at worst; absent when a price is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worst_case_usd: Option<Cost>,
@@ -108,8 +117,9 @@ pub struct Proof {
     /// Quality, per mille, where something judged it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality_per_mille: Option<u32>,
-    /// Median of the whole call.
-    pub p50_ms: u64,
+    /// Median of the whole call; absent where none succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p50_ms: Option<u64>,
     /// Success times quality, per mille: what the score takes.
     pub merit_per_mille: u32,
 }
@@ -143,6 +153,7 @@ impl Router {
             band: Band::of(asked.complexity),
             attempts: 0,
             descended: decision.as_ref().is_ok_and(|decision| decision.descended),
+            explored: decision.as_ref().is_ok_and(|decision| decision.explored),
             refusal,
             figures: Vec::new(),
             candidates: Vec::new(),
@@ -152,8 +163,13 @@ impl Router {
         let attempts = attempts(asking.ranking);
         let picks = decision.as_ref().map(|decision| decision.picks.as_slice()).unwrap_or_default();
         let mut place = 0;
-        let candidates = self
-            .judge(&asking, walk)
+        let mut judged = self.judge(&asking, walk);
+        if let Ok(decision) = &decision
+            && decision.explored
+        {
+            first(&mut judged, decision.picks.first().map(|pick| pick.deployment));
+        }
+        let candidates = judged
             .iter()
             .filter_map(|judged| self.candidate(&asking, &walk, judged, &mut place, picks))
             .collect();
@@ -161,7 +177,7 @@ impl Router {
             asked: asking.asked,
             band: Band::of(asking.asked.complexity),
             attempts,
-            figures: figures(&policy.weights, &asking.ranking.plan, self, asking.asked.category),
+            figures: figures(&policy.weights, asking.ranking, self, asking.asked.category),
             candidates,
             ..empty
         }
@@ -192,7 +208,12 @@ impl Router {
             *place
         });
         let parts = self.material().parts(plan, judged.ranked.deployment as usize)?;
-        let evidence = record(deployment, plan.category).map(|record| Proof {
+        let bound = self.material().bound(plan, judged.ranked.deployment as usize);
+        let counted = match bound {
+            Some(_) => deployment.evidence.iter().find(|evidence| evidence.category == plan.category),
+            None => record(deployment, plan.category),
+        };
+        let evidence = counted.map(|record| Proof {
             calls: record.calls,
             success_per_mille: record.success_per_mille,
             quality_per_mille: record.quality_per_mille,
@@ -210,6 +231,7 @@ impl Router {
             stopped,
             layers: layers(deployment, evidence.is_some()),
             evidence,
+            bound,
         })
     }
 }
@@ -235,7 +257,28 @@ fn layers(deployment: &Deployment, observed: bool) -> std::collections::BTreeMap
     layers
 }
 
-fn figures(weights: &Weights, plan: &Plan, router: &Router, category: TaskCategory) -> Vec<Figure> {
+/// Puts one candidate before the others.
+fn first(judged: &mut [Judged], place: Option<usize>) {
+    if let Some(at) = judged.iter().position(|one| Some(one.ranked.deployment as usize) == place)
+        && let Some(before) = judged.get_mut(..=at)
+    {
+        before.rotate_right(1);
+    }
+}
+
+/// Who makes room for a larger context, for people.
+fn context(router: &Router, outgrown: Outgrown) -> Option<Figure> {
+    let id = |place: u32| router.snapshot.deployments.get(place as usize).map(|one| one.id.as_str());
+    let (full, larger) = (id(outgrown.deployment)?, id(outgrown.larger)?);
+    let value = format!(
+        "{larger} before {full}, whose context was more than {} % full {CONTEXT_UTILISATION_TIMES} times or more",
+        CONTEXT_UTILISATION_ABOVE_PER_MILLE / 10
+    );
+    Some(Figure { name: "context".into(), value, layer: Layer::Observed })
+}
+
+fn figures(weights: &Weights, ranking: &Ranking, router: &Router, category: TaskCategory) -> Vec<Figure> {
+    let plan = &ranking.plan;
     let route = route(&router.snapshot.policy, category);
     let set = |is_set: bool| if is_set { Layer::Policy } else { Layer::Contract };
     let require = route.map(|route| &route.require);
@@ -277,5 +320,9 @@ fn figures(weights: &Weights, plan: &Plan, router: &Router, category: TaskCatego
     if plan.prefer_local {
         figures.push(figure("local", "first".to_owned(), true));
     }
+    if router.snapshot.policy.evidence.mode == EvidenceMode::Bounds {
+        figures.push(figure("evidence", "bounds".to_owned(), true));
+    }
+    figures.extend(ranking.outgrown.and_then(|outgrown| context(router, outgrown)));
     figures
 }

@@ -38,6 +38,8 @@ pub(crate) struct Facts {
     pub(crate) context: Option<u64>,
     pub(crate) max_output: Option<u64>,
     pub(crate) price: Price,
+    /// What its catalog lists, where the price is what was billed: the worst case is the dearer of both.
+    listed: Option<Box<Price>>,
 }
 
 /// What is known of each capability.
@@ -169,6 +171,7 @@ impl Facts {
             context: entry.context_length_tokens,
             max_output: entry.max_output_tokens,
             price: Price::of(&entry.pricing),
+            listed: deployment.listed.as_ref().map(|listed| Box::new(Price::of(listed))),
         }
     }
 
@@ -210,7 +213,12 @@ impl Facts {
 
     /// What the request costs here at worst; none where a price that it needs is unknown.
     pub(crate) fn worst_case(&self, request: &Request, vectors: bool) -> Option<Cost> {
-        let price = &self.price;
+        let billed = self.worst_case_at(&self.price, request, vectors);
+        let Some(listed) = &self.listed else { return billed };
+        billed.max(self.worst_case_at(listed, request, vectors))
+    }
+
+    fn worst_case_at(&self, price: &Price, request: &Request, vectors: bool) -> Option<Cost> {
         let long = price.long.iter().rev().find(|long| request.input_tokens > long.above);
         let input = long.and_then(|long| long.input).or(price.input)?;
         let answer = self.answer_tokens(request, vectors).saturating_mul(request.answers.max(1));

@@ -214,8 +214,9 @@ pub(crate) fn fit(plan: &Plan, deployment: &Deployment, facts: &Facts) -> Option
     }
     let limit_ms = plan.max_latency_ms?;
     record(deployment, plan.category)
-        .filter(|record| record.p50_ms > limit_ms)
-        .map(|record| Filter::TooSlow { p50_ms: record.p50_ms, limit_ms })
+        .and_then(|record| record.p50_ms)
+        .filter(|p50_ms| *p50_ms > limit_ms)
+        .map(|p50_ms| Filter::TooSlow { p50_ms, limit_ms })
 }
 
 /// How a tier stands to a plan's bounds.

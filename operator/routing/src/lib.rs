@@ -4,12 +4,15 @@
 //! operator before it is programmed, and explains on the command line.
 
 pub mod asked;
+mod billed;
+mod bound;
 pub mod classify;
 pub mod compile;
 pub mod cost;
 pub mod decision;
 mod document;
 pub mod explain;
+mod explore;
 mod facts;
 mod filter;
 mod judge;
@@ -26,6 +29,8 @@ pub mod test_policy;
 mod walk;
 
 pub use asked::{Asked, Band};
+pub use billed::{Billed, Drift};
+pub use bound::Bound;
 pub use classify::{Classified, Shape, classify};
 pub use compile::{CatalogInput, Record, compile};
 pub use cost::Cost;

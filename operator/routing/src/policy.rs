@@ -20,6 +20,9 @@ pub struct Policy {
     /// What counts how much.
     #[serde(default)]
     pub weights: Weights,
+    /// How what happened counts.
+    #[serde(default, skip_serializing_if = "EvidenceRule::is_default")]
+    pub evidence: EvidenceRule,
     /// What may be spent.
     #[serde(default)]
     pub budget: Budget,
@@ -72,6 +75,33 @@ impl Default for Weights {
             mobile: WEIGHTS.mobile,
         }
     }
+}
+
+/// How what happened counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct EvidenceRule {
+    /// By which figure models are ranked.
+    pub mode: EvidenceMode,
+    /// Share of the requests that go to another candidate than the best, so that others are known too; per million.
+    pub exploration_per_million: u32,
+}
+
+impl EvidenceRule {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// By which figure models are ranked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EvidenceMode {
+    /// By the mean, from the contract's least number of calls on; before that it counts nothing.
+    #[default]
+    Rule,
+    /// By a bound below the mean, from the first call on: few calls make it low.
+    Bounds,
 }
 
 /// What may be spent.

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use vox_contracts::generated::routing::{GENERIC_FALLBACK_ALIAS, MIN_EVIDENCE_CALLS};
+use vox_contracts::generated::routing::{
+    CONTEXT_UTILISATION_TIMES, GENERIC_FALLBACK_ALIAS, MIN_EVIDENCE_CALLS,
+};
 use vox_contracts::{ModelTier, TaskCategory};
 
 use crate::asked::Band;
+use crate::bound::{Bound, Parents};
 use crate::facts::Facts;
 use crate::filter::Filter;
 use crate::filter::{self, TierStands};
 use crate::plan::{Plan, distance};
+use crate::policy::EvidenceMode;
 use crate::score::{self, Lean, Part};
 use crate::snapshot::{Deployment, PolicySnapshot};
 
@@ -39,6 +43,17 @@ pub(crate) struct Ranking {
     pub(crate) order: Vec<Ranked>,
     /// The contract's generic fall-back: asked when nobody else is left.
     pub(crate) generic: Vec<Ranked>,
+    /// Who makes room for whom, because its context is too often nearly full.
+    pub(crate) outgrown: Option<Outgrown>,
+}
+
+/// A best candidate whose context is too often nearly full in a category (FIX-15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outgrown {
+    /// Which, by its place in the snapshot.
+    pub(crate) deployment: u32,
+    /// Who comes first instead.
+    pub(crate) larger: u32,
 }
 
 /// What rankings are made from.
@@ -48,6 +63,8 @@ pub(crate) struct Material<'a> {
     pub(crate) admission: &'a [Option<Filter>],
     /// Evidence of enough calls, by category and provider.
     pub(crate) leans: &'a Leans,
+    /// What cells with few calls borrow.
+    pub(crate) parents: &'a Parents,
 }
 
 impl Material<'_> {
@@ -59,7 +76,17 @@ impl Material<'_> {
     pub(crate) fn parts(&self, plan: &Plan, place: usize) -> Option<[Part; 6]> {
         let (deployment, facts) = self.one(place)?;
         let lean = self.leans.of(plan.category, deployment);
-        Some(score::parts(&self.snapshot.policy.weights, plan, deployment, facts, lean))
+        let bound = self.bound(plan, place);
+        Some(score::parts(&self.snapshot.policy.weights, plan, deployment, facts, lean, bound))
+    }
+
+    /// What a candidate surely is, where the policy ranks by that.
+    pub(crate) fn bound(&self, plan: &Plan, place: usize) -> Option<Bound> {
+        if self.snapshot.policy.evidence.mode == EvidenceMode::Rule {
+            return None;
+        }
+        let deployment = self.snapshot.deployments.get(place)?;
+        Some(self.parents.bound(deployment, plan.category, score::declared(plan, deployment)))
     }
 
     /// What stops a candidate before any request is known, the contract's tier floor aside.
@@ -102,6 +129,38 @@ impl Material<'_> {
     }
 }
 
+impl Material<'_> {
+    /// Puts the best candidate of the next larger context first where the first one's is too often nearly full; the last
+    /// one that had to make room is told.
+    fn make_room(&self, category: TaskCategory, order: &mut Vec<Ranked>) -> Option<Outgrown> {
+        let mut told = None;
+        // Each turn's context is larger than the last one's.
+        for _ in 0..order.len() {
+            let first = *order.iter().find(|one| !one.below_floor)?;
+            let (deployment, facts) = self.one(first.deployment as usize)?;
+            let full = deployment.evidence.iter().find(|evidence| evidence.category == category);
+            if full.is_none_or(|full| full.context_above < u64::from(CONTEXT_UTILISATION_TIMES)) {
+                break;
+            }
+            let context =
+                |one: &Ranked| self.one(one.deployment as usize).and_then(|(_, facts)| facts.context);
+            let larger = order
+                .iter()
+                .enumerate()
+                .filter(|(_, one)| !one.below_floor && one.local_first == first.local_first)
+                .filter_map(|(place, one)| {
+                    Some((context(one).filter(|has| Some(*has) > facts.context)?, place))
+                })
+                .min();
+            let Some((_, place)) = larger else { break };
+            let larger = order.remove(place);
+            told = Some(Outgrown { deployment: first.deployment, larger: larger.deployment });
+            order.insert(0, larger);
+        }
+        told
+    }
+}
+
 impl Ranking {
     pub(crate) fn of(material: &Material<'_>, category: TaskCategory, band: Band) -> Self {
         let plan = Plan::of(&material.snapshot.policy, category, band);
@@ -115,7 +174,8 @@ impl Ranking {
         }
         material.sort(&mut order);
         material.sort(&mut generic);
-        Self { plan, order, generic }
+        let outgrown = material.make_room(category, &mut order);
+        Self { plan, order, generic, outgrown }
     }
 }
 

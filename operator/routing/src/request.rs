@@ -34,6 +34,8 @@ pub struct Request {
     pub max_cost: Option<Cost>,
     /// The cheapest that may.
     pub force_cost: bool,
+    /// Random bits of the decision's id, by which a share of the requests explores; absent where none may.
+    pub lot: Option<u64>,
 }
 
 impl Request {

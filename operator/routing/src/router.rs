@@ -5,12 +5,15 @@ use std::fmt;
 use vox_contracts::TaskCategory;
 
 use crate::asked::{Asked, Band};
+use crate::bound::Parents;
 use crate::decision::{Decision, Pick, Refusal};
+use crate::explore::Explored;
 use crate::facts::Facts;
 use crate::filter::{self, Filter, Money};
 use crate::judge::Judged;
 use crate::names::{Names, ServedName, Target, served};
 use crate::plan::below;
+use crate::policy::EvidenceMode;
 use crate::rank::{Leans, Material, Ranked, Ranking};
 use crate::request::{Live, Request};
 use crate::snapshot::PolicySnapshot;
@@ -22,6 +25,7 @@ pub struct Router {
     pub(crate) facts: Vec<Facts>,
     pub(crate) admission: Vec<Option<Filter>>,
     pub(crate) leans: Leans,
+    pub(crate) parents: Parents,
     /// For each category, in the order of the contract, each band, ascending.
     rankings: Vec<Ranking>,
     names: Names,
@@ -66,13 +70,23 @@ impl Router {
             .map(|one| filter::admission(&snapshot.policy, one, upstream(&one.upstream)))
             .collect();
         let leans = Leans::of_all(&snapshot.deployments);
-        let material = Material { snapshot: &snapshot, facts: &facts, admission: &admission, leans: &leans };
+        let parents = match snapshot.policy.evidence.mode {
+            EvidenceMode::Rule => Parents::default(),
+            EvidenceMode::Bounds => Parents::of_all(&snapshot.deployments),
+        };
+        let material = Material {
+            snapshot: &snapshot,
+            facts: &facts,
+            admission: &admission,
+            leans: &leans,
+            parents: &parents,
+        };
         let rankings = TaskCategory::ALL
             .iter()
             .flat_map(|category| Band::ALL.map(|band| Ranking::of(&material, *category, band)))
             .collect();
         let names = Names::of(&snapshot);
-        Self { snapshot, facts, admission, leans, rankings, names, families }
+        Self { snapshot, facts, admission, leans, parents, rankings, names, families }
     }
 
     /// What it decides from.
@@ -100,10 +114,16 @@ impl Router {
     pub fn decide(&self, request: &Request, live: &dyn Live, now_unix_ms: u64) -> Result<Decision, Refusal> {
         let asking = self.asking(request, live)?;
         let walk = asking.walk(self, request, live, now_unix_ms);
-        let (picks, descended) = self.picks(&asking, walk);
+        let (mut picks, descended) = self.picks(&asking, walk);
         if picks.is_empty() {
             return Err(self.refusal(&asking, &walk));
         }
+        // Where money runs short, what is best is what is cheap.
+        let explored = if descended {
+            Explored::NOT
+        } else {
+            self.explore(&asking, &walk, &mut picks, attempts(asking.ranking))
+        };
         Ok(Decision {
             category: asking.asked.category,
             complexity: asking.asked.complexity,
@@ -111,6 +131,8 @@ impl Router {
             total_timeout_ms: asking.ranking.plan.fall_back.total_timeout_ms,
             wait_when_busy_ms: asking.ranking.plan.fall_back.wait_when_busy_ms,
             descended,
+            explored: explored.another,
+            probability_ppb: explored.probability_ppb,
         })
     }
 
@@ -201,6 +223,7 @@ impl Router {
             facts: &self.facts,
             admission: &self.admission,
             leans: &self.leans,
+            parents: &self.parents,
         }
     }
 

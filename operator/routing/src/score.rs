@@ -11,6 +11,7 @@ use vox_contracts::generated::routing::{
 };
 use vox_contracts::{ModelTier, TaskCategory, UsdPerMTok};
 
+use crate::bound::Bound;
 use crate::cost::Cost;
 use crate::facts::Facts;
 use crate::plan::{Plan, distance};
@@ -89,19 +90,23 @@ pub(crate) struct Lean {
     pub(crate) here: u64,
 }
 
-/// All parts, in the order of the contract.
+/// All parts, in the order of the contract. With a bound that is the merit; else the record's, where there is one.
 pub(crate) fn parts(
     weights: &Weights,
     plan: &Plan,
     deployment: &Deployment,
     facts: &Facts,
     lean: Lean,
+    bound: Option<Bound>,
 ) -> [Part; 6] {
     let record = record(deployment, plan.category);
+    let proven = bound.map(|bound| bound.low_per_mille).or_else(|| record.map(merit));
+    let precise = bound
+        .map_or_else(|| precision(plan, deployment, record), |bound| bound.low_per_mille * (FULL / 1000));
     let part = |criterion, points, weight| Part { criterion, points, weight };
     [
-        part(Criterion::Efficiency, efficiency(plan, facts, record), weights.efficiency),
-        part(Criterion::Precision, precision(plan, deployment, record), weights.precision),
+        part(Criterion::Efficiency, efficiency(plan, facts, proven), weights.efficiency),
+        part(Criterion::Precision, precise, weights.precision),
         part(Criterion::Latency, latency(record), weights.latency),
         part(Criterion::Availability, availability(deployment, record), weights.availability),
         part(Criterion::Balance, balance(lean), weights.balance),
@@ -117,7 +122,7 @@ pub(crate) fn total(parts: &[Part; 6]) -> u32 {
 }
 
 /// Half of the points at the contract's economy ceiling, all at no price; an unknown price earns nothing.
-fn efficiency(plan: &Plan, facts: &Facts, record: Option<&Evidence>) -> u32 {
+fn efficiency(plan: &Plan, facts: &Facts, proven_per_mille: Option<u32>) -> u32 {
     static HALF: LazyLock<u64> = LazyLock::new(|| {
         ECONOMY_COST_CEILING_USD_PER_MTOK
             .parse::<UsdPerMTok>()
@@ -125,20 +130,29 @@ fn efficiency(plan: &Plan, facts: &Facts, record: Option<&Evidence>) -> u32 {
     });
     let vectors = plan.category == TaskCategory::Embedding;
     let Some(price) = facts.blended(vectors) else { return 0 };
-    let unproven = 1000 - record.map_or(0, merit);
+    let unproven = 1000 - proven_per_mille.unwrap_or(0).min(1000);
     let price = u128::from(price.pico_usd()) * u128::from(unproven) / 1000;
     let half = u128::from(*HALF);
     u32::try_from(u128::from(FULL) * half / (half + price)).unwrap_or(0)
 }
 
 fn precision(plan: &Plan, deployment: &Deployment, record: Option<&Evidence>) -> u32 {
-    let fit = (strengths(plan, deployment) * STRENGTHS_PER_MILLE
-        + tier_fit(plan.tier, deployment.entry.tier) * (1000 - STRENGTHS_PER_MILLE))
-        / 1000;
+    let fit = fit(plan, deployment);
     match record {
         None => fit * UNPROVEN_PER_MILLE,
         Some(record) => merit(record) * RECORD_PER_MILLE + fit * (1000 - RECORD_PER_MILLE),
     }
+}
+
+fn fit(plan: &Plan, deployment: &Deployment) -> u32 {
+    (strengths(plan, deployment) * STRENGTHS_PER_MILLE
+        + tier_fit(plan.tier, deployment.entry.tier) * (1000 - STRENGTHS_PER_MILLE))
+        / 1000
+}
+
+/// What strengths and tier promise before anything happened, per mille.
+pub(crate) fn declared(plan: &Plan, deployment: &Deployment) -> u32 {
+    fit(plan, deployment) * UNPROVEN_PER_MILLE / 1000
 }
 
 /// How much of what the category wants is there, per mille; the weightiest strength stands first and counts most.
@@ -162,10 +176,10 @@ fn tier_fit(preferred: ModelTier, tier: ModelTier) -> u32 {
 }
 
 fn latency(record: Option<&Evidence>) -> u32 {
-    let Some(record) = record else { return NEUTRAL };
+    let Some(p50_ms) = record.and_then(|record| record.p50_ms) else { return NEUTRAL };
     LATENCY_BANDS
         .iter()
-        .find(|band| band.up_to.is_none_or(|end| u128::from(record.p50_ms) <= end.as_millis()))
+        .find(|band| band.up_to.is_none_or(|end| u128::from(p50_ms) <= end.as_millis()))
         .map_or(0, |band| band.score_per_mille.min(1000) * (FULL / 1000))
 }
 

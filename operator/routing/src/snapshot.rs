@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use vox_contracts::entry::{CatalogSourceRef, ModelCatalogEntry};
+use vox_contracts::entry::{CatalogSourceRef, ModelCatalogEntry, Pricing};
 use vox_contracts::generated::providers::{AuthStyle, ChatRouteBackend};
 use vox_contracts::{ProviderType, TaskCategory};
 
@@ -12,8 +12,9 @@ use crate::document;
 use crate::policy::Policy;
 
 /// The form of the document. A reader refuses another one and keeps what it has; the operator publishes anew when it
-/// begins to write another one, because the form is part of the digest. 1 had a copy of its models in each policy.
-pub const SCHEMA_VERSION: u32 = 2;
+/// begins to write another one, because the form is part of the digest. 1 had a copy of its models in each policy, 2 said
+/// nothing of how a policy takes what happened.
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// All policies of one namespace with all that they may pick.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +78,9 @@ pub struct Deployment {
     pub source: Option<CatalogSourceRef>,
     /// What is known of it, with overrides applied.
     pub entry: ModelCatalogEntry,
+    /// What its catalog lists, where the price of the entry is what was billed and the catalog lists one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Pricing>,
     /// Which layer set a field, by the field's name, where it is not the layer of the entry itself.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub layers: BTreeMap<String, Layer>,
@@ -108,7 +112,7 @@ pub enum Layer {
 }
 
 /// What happened in one category, over the scoreboard's window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Evidence {
     /// In which category.
@@ -120,12 +124,46 @@ pub struct Evidence {
     /// Quality, per mille; absent when nobody and nothing judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality_per_mille: Option<u32>,
-    /// Median of the whole call, in milliseconds.
-    pub p50_ms: u64,
+    /// Median of the whole call, in milliseconds; absent where none succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_ms: Option<u64>,
+    /// Calls that somebody or something judged.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub judged: u64,
+    /// Calls that used more of the context than the contract's limit; none are counted beyond those that move the choice.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub context_above: u64,
+    /// The calls of all windows, the older the less; only where the policy ranks by bounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decayed: Option<Decayed>,
+}
+
+/// Calls that count the less the older they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Decayed {
+    /// How many calls of now they are worth.
+    pub calls: u64,
+    /// Successes among them, per mille.
+    pub success_per_mille: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Deployment {
+    /// The prices that finished calls are charged by: those that the catalog lists. What was billed is a mean over calls with
+    /// and without cached input; charging by it would count the cache twice.
+    #[must_use]
+    pub fn charged(&self) -> &Pricing {
+        self.listed.as_ref().unwrap_or(&self.entry.pricing)
+    }
 }
 
 /// A model that abstained, or failed a policy's promise, in one category.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Penalty {
     /// In which category.

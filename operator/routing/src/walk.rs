@@ -130,7 +130,7 @@ impl Walk<'_> {
         };
         for ranked in self.passes().iter().flat_map(others).take(OTHERS) {
             if let (Ok(worst_case), Some(last)) = (self.admits(ranked), picks.last_mut()) {
-                *last = Pick { deployment: ranked.deployment as usize, score: ranked.score, worst_case };
+                *last = pick(ranked, worst_case);
                 return;
             }
         }
@@ -182,7 +182,7 @@ impl Walk<'_> {
 
     /// In the order of the walk; by worst case where the cheapest is asked for, an unknown price last.
     fn insert(&self, picks: &mut Vec<Pick>, ranked: &Ranked, worst_case: Option<Cost>, at_most: usize) {
-        let pick = Pick { deployment: ranked.deployment as usize, score: ranked.score, worst_case };
+        let pick = pick(ranked, worst_case);
         let cost = |pick: &Pick| (pick.worst_case.is_none(), pick.worst_case);
         // Most candidates are dearer than those kept already.
         if picks.len() >= at_most && picks.last().is_none_or(|last| cost(last) <= cost(&pick)) {
@@ -198,6 +198,11 @@ impl Walk<'_> {
             picks.insert(place, pick);
         }
     }
+}
+
+/// A candidate that was admitted.
+pub(crate) fn pick(ranked: &Ranked, worst_case: Option<Cost>) -> Pick {
+    Pick { deployment: ranked.deployment as usize, score: ranked.score, worst_case }
 }
 
 /// How many may be tried on a route; a route of none is a route of one.

@@ -86,6 +86,7 @@ fn request() -> impl Strategy<Value = Request> {
             images: 0,
             max_cost: money.map(Cost::from_pico_usd),
             force_cost: hints.1,
+            lot: None,
         },
     )
 }

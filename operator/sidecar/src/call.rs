@@ -84,6 +84,12 @@ impl Call {
         self.record.decision
     }
 
+    /// Random bits of the decision's id.
+    #[must_use]
+    pub const fn lot(&self) -> u64 {
+        self.record.decision.as_u64_pair().1
+    }
+
     /// The client says which turn this is. The trace is the turn's, unless the caller has one.
     pub fn of_turn(&mut self, interaction: Uuid) {
         self.record.interaction = interaction;
@@ -131,6 +137,7 @@ impl Call {
             self.record.complexity = decision.complexity;
             let picks = decision.picks.iter().filter_map(|pick| served.targets.get(pick.deployment));
             self.record.picks = picks.map(|target| target.id.clone()).collect();
+            self.record.probability = decision.probability();
         }
         let kept = Arc::new(Remembered {
             id: self.record.decision,

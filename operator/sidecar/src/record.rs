@@ -123,6 +123,8 @@ pub struct Record {
     pub temperature: Option<f64>,
     /// Candidates in the order of the decision.
     pub picks: Vec<Name>,
+    /// With which probability the first of them was put first; absent where that was certain.
+    pub probability: Option<f64>,
     /// What was tried.
     pub attempts: Vec<Attempt>,
     /// How it ended.

@@ -6,6 +6,7 @@
 pub mod budget;
 pub mod catalog;
 mod error;
+pub mod evidence;
 pub mod routing;
 pub mod scoreboard;
 

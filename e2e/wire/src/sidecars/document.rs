@@ -69,13 +69,13 @@ mod tests {
 
     fn document(digest: &str) -> String {
         format!(
-            r#"{{"schemaVersion":2,"namespace":"shop","version":17,"digest":"{digest}","deployments":[],"policies":{CONTENT}}}"#
+            r#"{{"schemaVersion":3,"namespace":"shop","version":17,"digest":"{digest}","deployments":[],"policies":{CONTENT}}}"#
         )
     }
 
     #[test]
     fn a_document_tells_its_version_and_what_it_holds() {
-        let digest = hex::encode(Sha256::digest(format!(r#"[2,"shop",[],{CONTENT}]"#)));
+        let digest = hex::encode(Sha256::digest(format!(r#"[3,"shop",[],{CONTENT}]"#)));
         let whole = document(&format!("sha256:{digest}"));
         assert_eq!(version(whole.as_bytes()), Some(17));
         let holds = check(whole.as_bytes(), "main").unwrap();

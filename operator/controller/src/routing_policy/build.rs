@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use vox_contracts::model_key::server_key;
 use vox_crds::routing_policy::{PolicyError, RoutingPolicySpec};
 use vox_routing::policy::Demands;
-use vox_routing::{CatalogInput, Policy, PolicySnapshot, compile};
+use vox_routing::{CatalogInput, Policy, PolicySnapshot, Record, compile};
 
+use super::evidence::Observations;
 use super::resolve::Catalogs;
 
 /// Compiles one policy. What it names and never had a catalog is left out;
@@ -16,6 +18,7 @@ pub(crate) fn policy_snapshot(
     generation: i64,
     catalogs: &Catalogs,
     demands: &Demands,
+    observations: &Observations,
 ) -> Result<PolicySnapshot, PolicyError> {
     let policy = Policy { demands: demands.clone(), ..spec.to_policy(name, generation)? };
     let inputs = spec.catalogs.iter().filter_map(|reference| {
@@ -32,7 +35,12 @@ pub(crate) fn policy_snapshot(
             tags: models.upstream.tags.clone(),
         })
     });
-    let inputs = inputs.collect();
-    // What happened is not recorded yet; prices and the contract's rules decide.
-    Ok(compile(policy, inputs, &BTreeMap::new()))
+    let inputs: Vec<CatalogInput> = inputs.collect();
+    let seen = inputs.iter().filter_map(|input| {
+        let upstream = &input.upstream;
+        let server = observations.at(&server_key(&upstream.provider, &upstream.base_url))?;
+        Some(server.iter().map(|(model, record)| (format!("{}/{model}", upstream.name), record.clone())))
+    });
+    let records: BTreeMap<String, Record> = seen.flatten().collect();
+    Ok(compile(policy, inputs, &records))
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
+use vox_contracts::model_key::server_key;
 use vox_crds::routing_policy::{PolicyError, RoutingPolicySpec};
 use vox_routing::PolicySnapshot;
 use vox_routing::policy::Demands;
 use vox_store::routing::{ProgrammedPolicy, SourceUpstream};
 
 use super::build;
+use super::evidence::{Observations, Server};
 use super::resolve::Catalogs;
 
 /// How long one is kept that nobody asks for: the passes of a namespace follow each other within seconds.
@@ -33,6 +35,8 @@ struct Source {
     name: String,
     digest: Option<String>,
     upstream: SourceUpstream,
+    /// What happened at its server.
+    seen: Option<Arc<Server>>,
 }
 
 /// What was built.
@@ -56,13 +60,15 @@ impl Built {
         spec: &RoutingPolicySpec,
         catalogs: &Catalogs,
         demands: &Demands,
+        observations: &Observations,
     ) -> Result<Arc<PolicySnapshot>, PolicyError> {
-        let inputs = inputs(policy, spec, catalogs, demands);
+        let inputs = inputs(policy, spec, catalogs, demands, observations);
         if let Some(built) = self.0.get(&inputs).await {
             return Ok(built);
         }
-        let built =
-            Arc::new(build::policy_snapshot(spec, &policy.name, policy.generation, catalogs, demands)?);
+        let (name, generation) = (&policy.name, policy.generation);
+        let built = build::policy_snapshot(spec, name, generation, catalogs, demands, observations)?;
+        let built = Arc::new(built);
         self.0.insert(inputs, Arc::clone(&built)).await;
         Ok(built)
     }
@@ -73,11 +79,14 @@ fn inputs(
     spec: &RoutingPolicySpec,
     catalogs: &Catalogs,
     demands: &Demands,
+    observations: &Observations,
 ) -> Inputs {
     let sources = spec.catalogs.iter().filter_map(|reference| {
         let models = catalogs.get(&reference.name)?.models.as_ref()?;
         let digest = models.catalog.digest.clone();
-        Some(Source { name: reference.name.clone(), digest, upstream: models.upstream.clone() })
+        let upstream = models.upstream.clone();
+        let seen = observations.at(&server_key(&upstream.provider, &upstream.base_url)).cloned();
+        Some(Source { name: reference.name.clone(), digest, upstream, seen })
     });
     Inputs {
         uid: policy.uid.clone(),
@@ -90,6 +99,7 @@ fn inputs(
 #[cfg(test)]
 mod tests {
     use vox_contracts::ProviderType;
+    use vox_store::evidence::Scored;
 
     use super::super::resolve::{Models, Resolved};
     use super::*;
@@ -120,19 +130,50 @@ mod tests {
         let read: RoutingPolicySpec = serde_json::from_value(spec.clone()).unwrap();
         let built = Built::default();
         let none = Demands::default();
+        let nothing = Observations::default();
         let get = async |generation, digest, base_url| {
-            built.get(&policy(generation), &read, &catalogs(digest, base_url), &none).await.unwrap()
+            let catalogs = catalogs(digest, base_url);
+            built.get(&policy(generation), &read, &catalogs, &none, &nothing).await.unwrap()
         };
+        let row = |model_key: &str| Scored {
+            model_key: model_key.to_owned(),
+            category: "chat".to_owned(),
+            window_days: 7,
+            calls: 30,
+            successes: 30,
+            p50_latency_ms: None,
+            quality: None,
+            judged: 0,
+            context_above: 0,
+        };
+        let seen = |model_key| Observations::of(&[row(model_key)], &[], &[]);
         let demands = Demands { tags: vec!["residency=eu".to_owned()], ..Demands::default() };
-        let first = get(1, "sha256:1", "http://one").await;
-        assert!(Arc::ptr_eq(&first, &get(1, "sha256:1", "http://one").await));
+        let first = get(1, "sha256:1", "http://one.example").await;
+        assert!(Arc::ptr_eq(&first, &get(1, "sha256:1", "http://one.example").await));
         for other in [
-            get(2, "sha256:1", "http://one").await,
-            get(1, "sha256:2", "http://one").await,
-            get(1, "sha256:1", "http://two").await,
-            built.get(&policy(1), &read, &catalogs("sha256:1", "http://one"), &demands).await.unwrap(),
+            get(2, "sha256:1", "http://one.example").await,
+            get(1, "sha256:2", "http://one.example").await,
+            get(1, "sha256:1", "http://two.example").await,
+            built
+                .get(&policy(1), &read, &catalogs("sha256:1", "http://one.example"), &demands, &nothing)
+                .await
+                .unwrap(),
+            built
+                .get(
+                    &policy(1),
+                    &read,
+                    &catalogs("sha256:1", "http://one.example"),
+                    &none,
+                    &seen("one.example/a"),
+                )
+                .await
+                .unwrap(),
         ] {
             assert!(!Arc::ptr_eq(&first, &other));
         }
+        let elsewhere = seen("two.example/a");
+        let catalogs = catalogs("sha256:1", "http://one.example");
+        let same = built.get(&policy(1), &read, &catalogs, &none, &elsewhere).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &same), "what happened at another server is nothing to it");
     }
 }

@@ -1,14 +1,13 @@
 //! From what was observed to the status that a user reads. Pure: the same observation gives the same status.
 
 use jiff::Timestamp;
-use vox_contracts::TaskCategory;
 use vox_contracts::discovery::FailureClass;
-use vox_contracts::generated::routing::MIN_EVIDENCE_CALLS;
 use vox_crds::conditions::{reasons, types};
-use vox_crds::routing_policy::{PickStatus, RoutingPolicyStatus, SnapshotStatus};
-use vox_routing::{Offline, Request, Router};
+use vox_crds::routing_policy::{RoutingPolicyStatus, SnapshotStatus};
+use vox_routing::Router;
 use vox_store::routing::PublishedSnapshot;
 
+use super::picks::{picks, price_drifts, serves, sufficient};
 use super::resolve::Unresolved;
 use crate::condition::{Said, condition, whole};
 
@@ -44,6 +43,7 @@ pub(crate) struct Serving<'a> {
 pub(crate) fn describe(seen: &Observation<'_>) -> RoutingPolicyStatus {
     let serving = seen.serving.as_ref();
     let picks = serving.map(|serving| picks(serving.router, seen.now)).unwrap_or_default();
+    let sufficient = sufficient(serving.map(|serving| serving.router), &picks);
     let mut status = RoutingPolicyStatus {
         observed_generation: seen.generation,
         programmed_generation: serving.map(|serving| serving.generation),
@@ -54,6 +54,7 @@ pub(crate) fn describe(seen: &Observation<'_>) -> RoutingPolicyStatus {
         candidates: serving
             .map(|serving| serving.router.policy_snapshot().deployments.len().try_into().unwrap_or(i64::MAX)),
         picks,
+        price_drifts: serving.map(|serving| price_drifts(serving.router)).unwrap_or_default(),
         snapshot: serving.map(|serving| SnapshotStatus {
             version: i64::try_from(serving.snapshot.version).unwrap_or(i64::MAX),
             digest: serving.snapshot.digest.clone(),
@@ -67,14 +68,14 @@ pub(crate) fn describe(seen: &Observation<'_>) -> RoutingPolicyStatus {
         (types::ACCEPTED, accepted(seen)),
         (types::RESOLVED_REFS, resolved(seen)),
         (types::PROGRAMMED, programmed(seen)),
-        (types::EVIDENCE_SUFFICIENT, evidence(seen)),
+        (types::EVIDENCE_SUFFICIENT, sufficient),
     ] {
         push(&mut status, seen, kind, verdict);
     }
     status
 }
 
-type Verdict = (bool, &'static str, String);
+pub(super) type Verdict = (bool, &'static str, String);
 
 fn accepted(seen: &Observation<'_>) -> Verdict {
     if let Some(invalid) = &seen.invalid {
@@ -154,68 +155,6 @@ fn current_generation(seen: &Observation<'_>, serving: &Serving<'_>) -> Verdict 
     }
     let last_good = if seen.unresolved.is_empty() { "" } else { ", in part from a last good catalog" };
     (true, reasons::PROGRAMMED, format!("this generation serves{last_good}"))
-}
-
-fn evidence(seen: &Observation<'_>) -> Verdict {
-    let deployments = seen.serving.iter().flat_map(|serving| &serving.router.policy_snapshot().deployments);
-    let measured = deployments
-        .flat_map(|deployment| &deployment.evidence)
-        .filter(|evidence| evidence.calls >= u64::from(MIN_EVIDENCE_CALLS))
-        .count();
-    if measured == 0 {
-        let message = format!(
-            "no model has figures of {MIN_EVIDENCE_CALLS} finished calls in any category; prices and the contract's rules decide"
-        );
-        return (false, reasons::TOO_FEW_CALLS, message);
-    }
-    (true, reasons::MEASURED, "the ranking rests on finished calls".to_owned())
-}
-
-/// Whether anybody serves any category.
-pub(crate) fn serves(router: &Router, now: Timestamp) -> bool {
-    picks(router, now).iter().any(|pick| pick.model.is_some())
-}
-
-/// Why nobody serves the first category, which stands for all.
-pub(crate) fn nobody(router: &Router, now: Timestamp) -> Option<String> {
-    picks(router, now).into_iter().next().map(|pick| pick.reason)
-}
-
-/// Who serves each category, for a request of the contract's default complexity.
-fn picks(router: &Router, now: Timestamp) -> Vec<PickStatus> {
-    let now = u64::try_from(now.as_millisecond()).unwrap_or_default();
-    let deployments = &router.policy_snapshot().deployments;
-    let id = |place: usize| deployments.get(place).map(|deployment| deployment.id.clone());
-    let pick = |category: &TaskCategory| match router.decide(
-        &Request::of_category(*category, None),
-        &Offline,
-        now,
-    ) {
-        Ok(decision) => {
-            let mut order = decision.picks.iter();
-            let (first, second) = (order.next(), order.next());
-            PickStatus {
-                category: *category,
-                model: first.and_then(|pick| id(pick.deployment)),
-                runner_up: second.and_then(|pick| id(pick.deployment)),
-                reason: reason(first.map(|pick| pick.score), second.map(|pick| pick.score)),
-            }
-        }
-        Err(refusal) => {
-            PickStatus { category: *category, model: None, runner_up: None, reason: refusal.to_string() }
-        }
-    };
-    TaskCategory::ALL.iter().map(pick).collect()
-}
-
-/// Scores are of a million; a person reads three places.
-fn reason(first: Option<u32>, second: Option<u32>) -> String {
-    let score = |score: u32| format!("{}.{:03}", score / 1_000_000, score % 1_000_000 / 1000);
-    match (first, second) {
-        (Some(first), Some(second)) => format!("score {} before {}", score(first), score(second)),
-        (Some(first), None) => format!("score {}; nobody else may serve", score(first)),
-        _ => "nobody may serve".to_owned(),
-    }
 }
 
 fn push(

@@ -6,8 +6,10 @@ mod build;
 mod built;
 mod dereference;
 mod describe;
+mod evidence;
 mod forget;
 mod missing;
+mod picks;
 mod publish;
 mod resolve;
 mod siblings;
@@ -35,6 +37,7 @@ use vox_store::routing::ProgrammedPolicy;
 use crate::context::Backoff;
 use crate::control_plane::Shared;
 use describe::{Observation, Serving};
+use evidence::Observations;
 use resolve::Catalogs;
 use siblings::{Siblings, wants_default};
 
@@ -48,6 +51,8 @@ const CONTROLLER: &str = "routingpolicy";
 const RECONCILE: Duration = Duration::from_secs(60);
 /// How soon to look again though nothing was seen to change.
 const LOOK_AGAIN: Duration = Duration::from_secs(600);
+/// After the end of a penalty, before it is told who leads now.
+const A_MOMENT: Duration = Duration::from_millis(100);
 /// How soon to look again while something that the policy names is not there: events of the API server come sooner, but
 /// a catalog is published a moment before its source's status says so.
 const UNRESOLVED: Duration = Duration::from_secs(15);
@@ -69,6 +74,8 @@ struct Context {
     programming: tokio::sync::RwLock<()>,
     /// Policies that were built a moment ago.
     built: built::Built,
+    /// What happened.
+    evidence: evidence::Known,
     /// Keys that sidecars miss.
     missing: missing::Missing,
     namespaces: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -170,9 +177,10 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
     let names = policy.spec.catalogs.iter().map(|catalog| catalog.name.clone()).collect();
     dereference::read(&shared.client, &shared.store, &namespace, names, &mut catalogs).await?;
     let demands = dereference::demands(&shared.client, &namespace).await?;
+    let observations = context.evidence.now(&shared.store).await?;
     done("dereference");
     let unresolved = resolve::unresolved(&policy.spec, &namespace, &catalogs);
-    let built = build::policy_snapshot(&policy.spec, &name, generation, &catalogs, &demands);
+    let built = build::policy_snapshot(&policy.spec, &name, generation, &catalogs, &demands, &observations);
     let invalid = built.as_ref().err().map(ToString::to_string);
     let router = built.ok().map(Router::new);
     let failing: Vec<String> = router
@@ -182,8 +190,8 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
         .collect();
     done("build");
     let now = Timestamp::now();
-    let serves = router.as_ref().is_some_and(|router| describe::serves(router, now));
-    let nobody = router.as_ref().filter(|_| !serves).and_then(|router| describe::nobody(router, now));
+    let serves = router.as_ref().is_some_and(|router| picks::serves(router, now));
+    let nobody = router.as_ref().filter(|_| !serves).and_then(|router| picks::nobody(router, now));
     if serves && unresolved.is_empty() && failing.is_empty() {
         let _held = context.programming.read().await;
         // One that was deleted while this pass ran must not come back.
@@ -211,7 +219,7 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
         shared.store.programmed(&namespace).await?.into_iter().find(|other| Some(&other.uid) == uid.as_ref());
     let router = match &serving {
         Some(serving) if serving.generation == generation => router,
-        Some(serving) => last_good(serving, &catalogs, &demands),
+        Some(serving) => last_good(serving, &catalogs, &demands, &observations),
         None => None,
     };
     let resolved = unresolved.is_empty();
@@ -238,7 +246,14 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
     if context.exists(policy) {
         shared.metrics.policy(&namespace, &name, status::is_programmed(&after));
     }
-    Ok(Action::requeue(if resolved { LOOK_AGAIN } else { UNRESOLVED }))
+    let mut again = if resolved { LOOK_AGAIN } else { UNRESOLVED };
+    if let Some(router) = &router {
+        let changes = picks::leader_changes(&before, &after, router, now);
+        status::tell_evidence(&context.recorder, policy, &after, &changes).await;
+        let ends = picks::next_end(router, now).map(Duration::from_millis);
+        again = ends.map_or(again, |ends| again.min(ends + A_MOMENT));
+    }
+    Ok(Action::requeue(again))
 }
 
 fn programmed(policy: &RoutingPolicy, generation: i64) -> Result<ProgrammedPolicy, Error> {
@@ -252,10 +267,16 @@ fn programmed(policy: &RoutingPolicy, generation: i64) -> Result<ProgrammedPolic
 }
 
 /// The generation that serves while the newest one cannot.
-fn last_good(serving: &ProgrammedPolicy, catalogs: &Catalogs, demands: &Demands) -> Option<Router> {
+fn last_good(
+    serving: &ProgrammedPolicy,
+    catalogs: &Catalogs,
+    demands: &Demands,
+    observations: &Observations,
+) -> Option<Router> {
     let spec = serde_json::from_value(serving.spec.clone()).ok()?;
+    let (name, generation) = (&serving.name, serving.generation);
     let built: PolicySnapshot =
-        build::policy_snapshot(&spec, &serving.name, serving.generation, catalogs, demands).ok()?;
+        build::policy_snapshot(&spec, name, generation, catalogs, demands, observations).ok()?;
     Some(Router::new(built))
 }
 

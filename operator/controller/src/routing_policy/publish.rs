@@ -1,5 +1,7 @@
 //! Writes the snapshot of a namespace: the last good generation of each of its policies, over today's catalogs.
 
+use std::sync::Arc;
+
 use vox_crds::RoutingPolicySpec;
 use vox_routing::{PolicySnapshot, Snapshot};
 use vox_store::routing::{ProgrammedPolicy, PublishedSnapshot};
@@ -30,12 +32,13 @@ pub(crate) async fn publish(
     let gate = context.gate(namespace);
     let _held = gate.lock().await;
     let demands = dereference::demands(&context.shared.client, namespace).await?;
+    let observations = context.evidence.now(store).await?;
     let mut policies = Vec::new();
     for programmed in store.programmed(namespace).await? {
         let Some(spec) = spec(&programmed) else { continue };
         let names = spec.catalogs.iter().map(|catalog| catalog.name.clone()).collect();
         dereference::read(&context.shared.client, store, namespace, names, catalogs).await?;
-        match context.built.get(&programmed, &spec, catalogs, &demands).await {
+        match context.built.get(&programmed, &spec, catalogs, &demands, &observations).await {
             // Its models are shared and not copied.
             Ok(policy) => policies.push(PolicySnapshot::clone(&policy)),
             Err(error) => {
@@ -43,10 +46,16 @@ pub(crate) async fn publish(
             }
         }
     }
+    context.evidence.serves(namespace, &policies);
     let sealed = Snapshot::seal(namespace.to_owned(), 0, policies)?;
     let digest = sealed.digest.clone();
     let document = |version| Ok(Line::new(&Snapshot { version, ..sealed }.write()?).gzip().to_vec());
-    Ok(store.publish_snapshot(namespace, &digest, document).await?)
+    let published = store.publish_snapshot(namespace, &digest, document).await?;
+    // What was read meanwhile may concern this namespace, of which nobody knew yet what it serves.
+    if !Arc::ptr_eq(&observations, &context.evidence.now(store).await?) {
+        context.siblings.of(namespace, None);
+    }
+    Ok(published)
 }
 
 /// What was programmed was read once already; a newer operator may know other fields.

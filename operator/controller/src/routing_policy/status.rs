@@ -5,10 +5,11 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::json;
-use vox_crds::conditions::types;
+use vox_crds::conditions::{reasons, types};
 use vox_crds::{RoutingPolicy, RoutingPolicyStatus};
 
 use super::FIELD_MANAGER;
+use super::picks::LeaderChange;
 use crate::metrics::Metrics;
 
 /// Writes `next` if it differs from what the object says. Sidecars and the budget are written by themselves.
@@ -45,16 +46,53 @@ pub(crate) fn is_programmed(status: &RoutingPolicyStatus) -> bool {
 pub(crate) async fn tell(recorder: &Recorder, policy: &RoutingPolicy, next: &RoutingPolicyStatus) {
     let before = policy.status.clone().unwrap_or_default();
     for condition in changed(&before, next) {
-        let event = Event {
-            type_: if condition.status == "True" { EventType::Normal } else { EventType::Warning },
-            reason: condition.reason.clone(),
-            note: Some(condition.message.chars().take(1000).collect()),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
-        if let Err(error) = recorder.publish(&event, &policy.object_ref(&())).await {
-            tracing::info!(%error, reason = event.reason, "failed to write an event");
-        }
+        let type_ = if condition.status == "True" { EventType::Normal } else { EventType::Warning };
+        tell_one(recorder, policy, type_, &condition.reason, "Reconcile", &condition.message).await;
+    }
+}
+
+/// Tells of what happened: who leads a category now, and whose price is not the listed one.
+pub(crate) async fn tell_evidence(
+    recorder: &Recorder,
+    policy: &RoutingPolicy,
+    next: &RoutingPolicyStatus,
+    changes: &[LeaderChange],
+) {
+    for change in changes {
+        // Events of one action are taken for one and the same, whatever they say.
+        let action = format!("Lead {} with {}", change.category, change.leader);
+        tell_one(recorder, policy, EventType::Normal, reasons::LEADER_CHANGED, &action, &change.message)
+            .await;
+    }
+    let known = policy.status.as_ref().map(|status| status.price_drifts.as_slice()).unwrap_or_default();
+    for drift in next.price_drifts.iter().filter(|drift| !known.contains(drift)) {
+        let (model, listed, billed) = (&drift.model, &drift.listed_usd_per_mtok, &drift.billed_usd_per_mtok);
+        let message = format!(
+            "{model} is listed at USD {listed} per million tokens and was billed at USD {billed}, which decides"
+        );
+        let action = format!("Charge {billed} for {model}");
+        tell_one(recorder, policy, EventType::Warning, reasons::PRICE_DRIFT, &action, &message).await;
+    }
+}
+
+async fn tell_one(
+    recorder: &Recorder,
+    policy: &RoutingPolicy,
+    type_: EventType,
+    reason: &str,
+    action: &str,
+    message: &str,
+) {
+    let event = Event {
+        type_,
+        reason: reason.to_owned(),
+        // The API's bounds.
+        note: Some(message.chars().take(1000).collect()),
+        action: action.chars().take(128).collect(),
+        secondary: None,
+    };
+    if let Err(error) = recorder.publish(&event, &policy.object_ref(&())).await {
+        tracing::info!(%error, reason = event.reason, "failed to write an event");
     }
 }
 

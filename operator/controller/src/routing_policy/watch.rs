@@ -19,7 +19,7 @@ use vox_crds::{ModelCatalogSource, demands};
 
 use super::forget::forget_missing;
 use super::siblings::{Siblings, to_look_at};
-use super::{CONTROLLER, Context, Guarded, budget, failed, reconcile, sidecars};
+use super::{CONTROLLER, Context, Guarded, budget, evidence, failed, reconcile, sidecars};
 use crate::context::Backoff;
 use crate::control_plane::Shared;
 
@@ -54,6 +54,7 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         backoff: Backoff::default(),
         namespaces: Default::default(),
         built: Default::default(),
+        evidence: Default::default(),
         missing: Default::default(),
         policies: policies.clone(),
         gone,
@@ -63,6 +64,8 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
     });
     let forget = tokio::spawn(forget_missing(Arc::clone(&context), end.clone()));
     let count = tokio::spawn(sidecars::count(Arc::clone(&context)));
+    let happened = Arc::clone(&context);
+    let happened = tokio::spawn(async move { evidence::keep(&happened).await });
     let money = Arc::clone(&context);
     let money = tokio::spawn(async move { budget::keep(&money).await });
     let (named, governed) = (policies.clone(), policies.clone());
@@ -85,6 +88,7 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
     forget.abort();
     count.abort();
     money.abort();
+    happened.abort();
 }
 
 /// Sources whose catalog, endpoint or existence changed; most of what a status says is of no interest to a policy.

@@ -75,6 +75,7 @@ pub(crate) fn model(id: &str, tier: ModelTier, price: Option<(&str, &str)>) -> D
             created_at: None,
             expires_at: None,
         },
+        listed: None,
         layers: BTreeMap::new(),
         tags: Vec::new(),
         evidence: Vec::new(),
@@ -95,7 +96,10 @@ pub(crate) fn proven(mut model: Deployment, category: TaskCategory, calls: u64, 
         calls,
         success_per_mille: 1000,
         quality_per_mille: Some(quality),
-        p50_ms: 5_000,
+        p50_ms: Some(5_000),
+        judged: calls,
+        context_above: 0,
+        decayed: None,
     });
     model
 }

@@ -94,6 +94,7 @@ impl Line<'_> {
         out.member(key!("vox.decision.time_us"), record.decided_us);
         out.maybe(key!("vox.task.category"), record.category.map(Word));
         out.maybe(key!("vox.task.complexity"), given(record.complexity));
+        out.maybe(key!("vox.decision.probability"), record.probability);
         if !record.picks.is_empty() {
             out.texts(key!("vox.decision.picks"), record.picks.iter().map(|pick| &**pick));
         }

@@ -70,12 +70,13 @@ prop_compose! {
         picks in vec(name(), 0..4),
         attempts in vec(attempt(), 0..3),
         cost in of(any::<u64>()),
+        probability in of(Just(0.25)),
     ) -> Record {
         Record {
             decision: Uuid::from_u128(decision), trace: Uuid::from_u128(trace),
             interaction: Uuid::from_u128(interaction), caller_trace, span, parent, started_unix_ms, endpoint, policy,
             generation, snapshot, category, complexity, stream, json, temperature, picks, attempts, outcome, status,
-            code, duration_ms, decided_us, cost_usd: cost.map(Cost::from_pico_usd),
+            probability, code, duration_ms, decided_us, cost_usd: cost.map(Cost::from_pico_usd),
         }
     }
 }
@@ -106,6 +107,7 @@ proptest! {
             let picks = record.picks.iter().map(|pick| json!(&**pick)).collect::<Vec<_>>();
             let picks = Some(picks).filter(|picks| !picks.is_empty());
             prop_assert_eq!(read(turn, "vox.decision.picks"), &json!(picks));
+            prop_assert_eq!(read(turn, "vox.decision.probability"), &json!(record.probability));
         }
         if let Some(last) = record.attempts.last() {
             prop_assert_eq!(read(turn, "gen_ai.response.id"), &json!(last.answer));

@@ -60,7 +60,8 @@ async fn decided(
         Ok(seen) => seen,
         Err(problem) => return Err((call, problem)),
     };
-    let (served, shape, request) = seen;
+    let (served, shape, mut request) = seen;
+    request.lot = Some(call.lot());
     let now = call.started().unix_ms;
     app.retries.request(now);
     let begun = Instant::now();

@@ -69,7 +69,8 @@ pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Resul
     call.ended(Outcome::Dry, 200);
     let shape =
         shape::scan(Dialect::OpenAiChat, &body).map_err(|error| Problem::malformed(error.to_string()))?;
-    let request = intake::request(Dialect::OpenAiChat, &shape, &head.headers, &body)?;
+    let mut request = intake::request(Dialect::OpenAiChat, &shape, &head.headers, &body)?;
+    request.lot = Some(call.lot());
     let served = serving(app)?;
     let now = moment.unix_ms;
     let view = View::new(&served, now);

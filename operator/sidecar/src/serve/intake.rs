@@ -42,6 +42,7 @@ pub(super) fn request(
     let complexity = hints.parsed("x-vox-complexity", || "a whole number from 1 to 10".to_owned())?;
     let classified = if category.is_none() { Some(classify(&seen(dialect, shape, body))) } else { None };
     Ok(Request {
+        lot: None,
         choice,
         category: category.or(classified.map(|told| told.category)),
         complexity: complexity.or(classified.map(|told| told.complexity)),

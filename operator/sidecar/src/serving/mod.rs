@@ -188,7 +188,7 @@ impl Served {
                 header: header(&deployment.id),
                 model: deployment.entry.model_id.clone(),
                 max_output_tokens: deployment.entry.max_output_tokens,
-                prices: Prices::new(&deployment.entry.pricing),
+                prices: Prices::new(deployment.charged()),
                 breaker: lasting.breaker(&deployment.id, &place.url, Breaker::default),
                 id: Name::from(deployment.id.as_str()),
                 paths: Paths::new(&place, &deployment.entry.model_id),

@@ -177,9 +177,10 @@ fn missing(name: &str) -> Error {
 fn records(snapshot: Snapshot) -> BTreeMap<String, Record> {
     let deployments = snapshot.policies.into_iter().flat_map(|policy| policy.deployments);
     deployments
-        .filter(|one| !one.evidence.is_empty() || !one.penalties.is_empty())
+        .filter(|one| !one.evidence.is_empty() || !one.penalties.is_empty() || one.billed().is_some())
         .map(|one| {
-            (one.id.clone(), Record { evidence: one.evidence.clone(), penalties: one.penalties.clone() })
+            let (evidence, penalties) = (one.evidence.clone(), one.penalties.clone());
+            (one.id.clone(), Record { evidence, penalties, billed: one.billed() })
         })
         .collect()
 }
