@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use support::{NOW, asking, at, chat, of_family, proven, router, usd};
 use vox_contracts::TaskCategory;
-use vox_routing::policy::Budget;
+use vox_routing::policy::{Budget, EvidenceMode, EvidenceRule};
 use vox_routing::{Offline, Policy, Request, Router, Shape, classify};
 
 const CANDIDATES: u32 = 400;
 
-fn many() -> Router {
+fn many(evidence: EvidenceRule) -> Router {
     let deployments = (0..CANDIDATES)
         .map(|place| {
             let price = format!("0.{:03}", place % 997);
@@ -23,7 +23,7 @@ fn many() -> Router {
         })
         .collect();
     let budget = Budget { per_day: Some(usd("100")), ..Budget::default() };
-    router(Policy { budget, ..Policy::default() }, deployments)
+    router(Policy { budget, evidence, ..Policy::default() }, deployments)
 }
 
 fn measure(name: &str, turns: usize, mut one: impl FnMut()) {
@@ -41,7 +41,8 @@ fn measure(name: &str, turns: usize, mut one: impl FnMut()) {
 }
 
 fn main() {
-    let router = many();
+    let router = many(EvidenceRule::default());
+    let bounds = many(EvidenceRule { mode: EvidenceMode::Bounds, exploration_per_million: 20_000 });
     let refused = Request { max_cost: Some(usd("0.000000000001")), ..chat() };
     let hinted = Request { family_hint: Some("f7".to_owned()), ..chat() };
     let cheapest = Request { force_cost: true, ..chat() };
@@ -57,6 +58,12 @@ fn main() {
             let _ = black_box(router.decide(black_box(&request), &Offline, NOW));
         });
     }
+    let mut lot = 0_u64;
+    measure("decide, by bounds, 2% explored", 2_000, || {
+        lot = lot.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let request = Request { lot: Some(lot), ..chat() };
+        let _ = black_box(bounds.decide(black_box(&request), &Offline, NOW));
+    });
     measure("explain", 100, || {
         black_box(router.explain(black_box(&chat()), &Offline, NOW));
     });
@@ -66,6 +73,10 @@ fn main() {
     });
     let snapshot = router.policy_snapshot().clone();
     measure("Router::new", 10, || {
+        black_box(Router::new(snapshot.clone()));
+    });
+    let snapshot = bounds.policy_snapshot().clone();
+    measure("Router::new, by bounds", 10, || {
         black_box(Router::new(snapshot.clone()));
     });
 }

@@ -1,6 +1,7 @@
 //! `vox model explain`: decides as a gateway would, or asks one, and says why.
 
 mod layers;
+mod records;
 mod request;
 mod show;
 

@@ -7,7 +7,7 @@ use vox_routing::asked::{CategoryBy, ComplexityBy};
 use vox_routing::explain::Candidate;
 use vox_routing::score::{Criterion, FULL};
 
-use super::{Call, Explained, layers};
+use super::{Call, Explained, layers, records};
 use crate::table::{or_none, printable, table};
 
 /// So many candidates fill half a screen.
@@ -47,6 +47,7 @@ pub(super) fn text(explained: &Explained, all: bool, show_layers: bool) -> Strin
             let _ = writeln!(text, "and {} more; --all shows them", ranked.len() - SHOWN);
         }
     }
+    text.push_str(&records::text(explanation, if all { usize::MAX } else { SHOWN }));
     text.push_str(&stopped(explanation, all));
     if show_layers {
         text.push_str(&layers::text(explanation, &ranked));
@@ -122,6 +123,13 @@ fn head(text: &mut String, explained: &Explained, explanation: &Explanation) {
     match &explanation.refusal {
         Some(refusal) => line(text, "refused", &format!("{} ({})", refusal.message, refusal.code)),
         None => line(text, "pick", &pick(explanation, explained.force_cost)),
+    }
+    for name in ["evidence", "context"] {
+        let told = explanation.figures.iter().filter(|told| told.name == name);
+        told.for_each(|told| line(text, name, &told.value));
+    }
+    if explanation.explored {
+        line(text, "", "the first is there to be known better, and not because it is the best");
     }
     if explanation.descended {
         line(text, "", "a lower tier was taken: the day's budget runs short");

@@ -6,6 +6,7 @@ use vox_contracts::TaskCategory;
 use vox_contracts::entry::{CatalogSourceRef, bootstrap};
 use vox_crds::RoutingPolicySpec;
 use vox_routing::policy::{Alias, Override, Policy};
+use vox_routing::snapshot::Evidence;
 use vox_routing::{CatalogInput, Choice, Request, compile};
 
 use super::*;
@@ -41,6 +42,32 @@ fn compiled(policy: Policy) -> PolicySnapshot {
     let source = CatalogSourceRef { namespace: "lab".to_owned(), name: "hub".to_owned() };
     let input = CatalogInput { source: Some(source), upstream, entries, tags: Vec::new() };
     compile(policy, vec![input], &BTreeMap::new())
+}
+
+#[test]
+fn a_record_that_decides_is_shown_and_one_of_too_few_calls_is_not() {
+    let text = |calls| {
+        let mut policy = compiled(policy("only"));
+        for deployment in &mut policy.deployments {
+            let evidence = Evidence {
+                category: TaskCategory::Chat,
+                calls,
+                success_per_mille: 905,
+                quality_per_mille: None,
+                p50_ms: Some(1_200),
+                judged: 0,
+                context_above: 0,
+                decayed: None,
+            };
+            std::sync::Arc::make_mut(deployment).evidence.push(evidence);
+        }
+        let snapshot = Snapshot::seal("lab".to_owned(), 7, vec![policy]).unwrap();
+        let asked = Asked::new("which way is north", &HintArgs::default(), false).unwrap();
+        show::text(&decide(snapshot, None, asked, 0).unwrap(), false, false)
+    };
+    let told = text(30);
+    assert!(told.contains("RECORD OF") && told.contains("90.5%"), "{told}");
+    assert!(!text(29).contains("RECORD OF"));
 }
 
 fn snapshot(policies: &[&str]) -> Snapshot {
