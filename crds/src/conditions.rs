@@ -83,6 +83,10 @@ reasons! {
     NO_CANDIDATE = "NoCandidate";
     /// Another model leads a category because of what happened: the message has both records.
     LEADER_CHANGED = "LeaderChanged";
+    /// A model is kept from a category, because its success there fell suddenly; a few calls probe it.
+    QUARANTINED = "Quarantined";
+    /// Calls that succeeded ended a model's quarantine.
+    QUARANTINE_ENDED = "QuarantineEnded";
     /// A model's listed price is more than a fifth away from what it was billed at; what was billed decides.
     PRICE_DRIFT = "PriceDrift";
     /// Too few calls have finished for the ranking to rest on; prices and the contract's rules decide.

@@ -15,8 +15,8 @@ pub use evidence::{Evidence, EvidenceMode, Exploration};
 pub use policy::PolicyError;
 pub use route::{Capability, FallBack, Prefer, Require, Route};
 pub use status::{
-    BudgetStatus, PickEvidence, PickStatus, PriceDrift, RoutingPolicyStatus, SidecarVersion, SidecarsStatus,
-    SnapshotStatus,
+    BudgetStatus, PickEvidence, PickStatus, PriceDrift, QuarantineStatus, RoutingPolicyStatus,
+    SidecarVersion, SidecarsStatus, SnapshotStatus,
 };
 
 /// Decimal USD: up to twelve places, because a token may cost a millionth of a cent.

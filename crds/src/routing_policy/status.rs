@@ -33,6 +33,10 @@ pub struct RoutingPolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["model".into()]))]
     pub price_drifts: Vec<PriceDrift>,
+    /// Models that are kept from a category since their success there fell suddenly; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["model".into(), "category".into()]))]
+    pub quarantines: Vec<QuarantineStatus>,
     /// The newest snapshot that holds this policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotStatus>,
@@ -98,6 +102,20 @@ pub struct PickEvidence {
     /// Quality, per mille; absent where nobody and nothing judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality_per_mille: Option<i64>,
+}
+
+/// A model that is kept from a category until calls there succeed again.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct QuarantineStatus {
+    /// Which model.
+    pub model: String,
+    /// From which category.
+    pub category: TaskCategory,
+    /// Successes before the fall, per mille.
+    pub was_per_mille: i64,
+    /// Successes in the day of the fall, per mille.
+    pub is_per_mille: i64,
 }
 
 /// A listed price that is not what was billed; USD per million tokens, input and output together by the contract's parts.

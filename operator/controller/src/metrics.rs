@@ -43,6 +43,7 @@ pub(crate) struct Metrics {
     fresh: Family<Labels<2>, Gauge>,
     last_refresh: Family<Labels<2>, Gauge<i64, AtomicI64>>,
     resident: Gauge,
+    quarantines: Gauge,
     schedules_missed: Family<Labels<2>, Counter>,
     programmed: Family<Labels<2>, Gauge>,
     /// Of roll-ups.
@@ -67,6 +68,7 @@ impl Metrics {
             fresh: Family::default(),
             last_refresh: Family::default(),
             resident: Gauge::default(),
+            quarantines: Gauge::default(),
             schedules_missed: Family::default(),
             programmed: Family::default(),
             scoreboard: ScoreboardMetrics::default(),
@@ -117,6 +119,11 @@ impl Metrics {
             self.programmed.clone(),
         );
         self.scoreboard.register(r);
+        r.register(
+            "quarantined_models",
+            "Models kept from a category since they fell there suddenly",
+            self.quarantines.clone(),
+        );
         r.register("process_resident_memory_bytes", "Resident memory of the operator", self.resident.clone());
         r.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     }
@@ -151,6 +158,10 @@ impl Metrics {
 
     pub(crate) fn status_patched(&self, result: &'static str) {
         self.status_patches.get_or_create(&Labels([("result", result.to_owned())])).inc();
+    }
+
+    pub(crate) fn quarantines(&self, hold: usize) {
+        self.quarantines.set(i64::try_from(hold).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn leads(&self, leads: bool) {

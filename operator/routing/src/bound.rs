@@ -159,21 +159,27 @@ fn interval(counts: Counts) -> Bound {
     }
 }
 
+/// Between which figures the success of nineteen in twenty such records lies (Wilson's interval), per mille.
+#[must_use]
+pub fn success_interval(calls: u64, success_per_mille: u32) -> (u32, u32) {
+    /// The square of 1.96, in millionths.
+    const Z2: u128 = 3_841_459;
+    let (million, calls) = (u128::from(MILLION), u128::from(calls.max(1)));
+    let success = u128::from(success_per_mille.min(1000)) * 1000;
+    let middle = success + Z2 / (2 * calls);
+    let spread = success * (million - success) / calls + Z2 * million / (4 * calls * calls);
+    let width = (spread * Z2 / million).isqrt();
+    let whole = million + Z2 / calls;
+    let per_mille =
+        |number: u128| u32::try_from((number * 1000 + whole / 2) / whole).unwrap_or(1000).min(1000);
+    (per_mille(middle.saturating_sub(width)), per_mille(middle + width))
+}
+
 impl Evidence {
-    /// Between which figures the success of nineteen in twenty such records lies (Wilson's interval), per mille.
+    /// [`success_interval`] of this record.
     #[must_use]
     pub fn success_interval_per_mille(&self) -> (u32, u32) {
-        /// The square of 1.96, in millionths.
-        const Z2: u128 = 3_841_459;
-        let (million, calls) = (u128::from(MILLION), u128::from(self.calls.max(1)));
-        let success = u128::from(self.success_per_mille.min(1000)) * 1000;
-        let middle = success + Z2 / (2 * calls);
-        let spread = success * (million - success) / calls + Z2 * million / (4 * calls * calls);
-        let width = (spread * Z2 / million).isqrt();
-        let whole = million + Z2 / calls;
-        let per_mille =
-            |number: u128| u32::try_from((number * 1000 + whole / 2) / whole).unwrap_or(1000).min(1000);
-        (per_mille(middle.saturating_sub(width)), per_mille(middle + width))
+        success_interval(self.calls, self.success_per_mille)
     }
 }
 

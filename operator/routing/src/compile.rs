@@ -9,7 +9,7 @@ use vox_contracts::inference::infer_tier;
 use crate::billed::{self, Billed};
 use crate::pattern;
 use crate::policy::{EvidenceMode, Override, Policy};
-use crate::snapshot::{Deployment, Evidence, Layer, Penalty, PolicySnapshot, Upstream};
+use crate::snapshot::{Deployment, Evidence, Layer, Penalty, PolicySnapshot, Quarantine, Upstream};
 
 /// One catalog with the server that serves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Record {
     pub evidence: Vec<Evidence>,
     /// Categories that it is kept from.
     pub penalties: Vec<Penalty>,
+    /// Categories in which it suddenly fell.
+    pub quarantines: Vec<Quarantine>,
     /// What its calls were billed at, where enough of them tell.
     pub billed: Option<Billed>,
 }
@@ -69,6 +71,7 @@ pub fn compile(
                 tags: tags.clone(),
                 evidence: Vec::new(),
                 penalties: Vec::new(),
+                quarantines: Vec::new(),
             });
         }
         upstreams.entry(upstream.name.clone()).or_insert(upstream);
@@ -97,6 +100,8 @@ fn observe(deployment: &mut Deployment, record: &Record, mode: EvidenceMode) {
     if mode == EvidenceMode::Rule {
         deployment.evidence.iter_mut().for_each(|evidence| evidence.decayed = None);
     }
+    deployment.quarantines.clone_from(&record.quarantines);
+    deployment.quarantines.sort_by_key(|quarantine| quarantine.category);
     deployment.penalties.clone_from(&record.penalties);
     deployment.penalties.sort_by_key(|penalty| (penalty.category, penalty.until_unix_ms));
 }

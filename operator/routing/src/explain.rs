@@ -167,7 +167,7 @@ impl Router {
         if let Ok(decision) = &decision
             && decision.explored
         {
-            first(&mut judged, decision.picks.first().map(|pick| pick.deployment));
+            first(&mut judged, decision.picks.first());
         }
         let candidates = judged
             .iter()
@@ -258,11 +258,14 @@ fn layers(deployment: &Deployment, observed: bool) -> std::collections::BTreeMap
 }
 
 /// Puts one candidate before the others.
-fn first(judged: &mut [Judged], place: Option<usize>) {
-    if let Some(at) = judged.iter().position(|one| Some(one.ranked.deployment as usize) == place)
-        && let Some(before) = judged.get_mut(..=at)
-    {
-        before.rotate_right(1);
+fn first(judged: &mut [Judged], pick: Option<&Pick>) {
+    let Some(pick) = pick else { return };
+    let at = judged.iter().position(|one| one.ranked.deployment as usize == pick.deployment);
+    let Some(before) = at.and_then(|at| judged.get_mut(..=at)) else { return };
+    before.rotate_right(1);
+    // A probe asks whom a fall keeps away.
+    if let Some(first) = before.first_mut() {
+        first.verdict = Ok(pick.worst_case);
     }
 }
 

@@ -15,6 +15,10 @@ pub(crate) const CERTAIN: u32 = 1_000_000_000;
 
 const MILLION: u32 = 1_000_000;
 
+/// So many of a million requests of a category probe those that suddenly fell in it: what keeps them away must not be all
+/// that is ever known of them.
+const PROBES_PER_MILLION: u32 = 10_000;
+
 /// What exploration made of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Explored {
@@ -38,47 +42,75 @@ impl Router {
         picks: &mut Vec<Pick>,
         at_most: usize,
     ) -> Explored {
+        let (order, fallen) = (&asking.ranking.order, &asking.ranking.fallen);
         let share = self.snapshot.policy.evidence.exploration_per_million.min(MILLION);
         let (Some(lot), Some(best)) = (walk.request.lot, picks.first().copied()) else {
             return Explored::NOT;
         };
-        if share == 0 || walk.named || walk.force_cost || walk.hint.is_some() {
+        if (share == 0 && fallen.is_empty()) || walk.named || walk.force_cost || walk.hint.is_some() {
             return Explored::NOT;
         }
-        let order = &asking.ranking.order;
         let Some(local_first) = order.iter().find(|one| is(one, &best)).map(|one| one.local_first) else {
             return Explored::NOT;
         };
-        let others = || {
-            order
-                .iter()
-                .filter(|one| one.local_first == local_first && !is(one, &best))
-                .filter_map(|one| Some(pick(one, walk.admits(one).ok()?)))
-                .take(ALTERNATIVES)
-        };
+        let among = |candidates: &'_ [Ranked]| Others { walk, best, local_first }.count(candidates);
+        let (probed, others) = (among(fallen), if share == 0 { 0 } else { among(order) });
+        let probes = if probed == 0 { 0 } else { PROBES_PER_MILLION };
+        let explores = if others == 0 { 0 } else { share.min(MILLION - probes) };
         let draw = mixed(lot);
-        if u64::from(share) <= draw % u64::from(MILLION) {
-            let alone = others().next().is_none();
-            let probability_ppb = if alone { CERTAIN } else { CERTAIN - share * (CERTAIN / MILLION) };
+        let drawn = draw % u64::from(MILLION);
+        let (candidates, count, share) = if drawn < u64::from(probes) {
+            (fallen, probed, probes)
+        } else if drawn < u64::from(probes + explores) {
+            (order, others, explores)
+        } else {
+            let probability_ppb = CERTAIN - (probes + explores) * (CERTAIN / MILLION);
             return Explored { another: false, probability_ppb };
-        }
-        let count = others().count();
-        let among = u64::try_from(count).unwrap_or(u64::MAX);
+        };
         // Of bits that the share did not look at.
-        let Some(place) = mixed(draw).checked_rem(among).and_then(|place| usize::try_from(place).ok()) else {
+        let place = mixed(draw) % u64::from(count.max(1));
+        let Some(chosen) = (Others { walk, best, local_first }).nth(candidates, place) else {
             return Explored::NOT;
         };
-        let Some(chosen) = others().nth(place) else { return Explored::NOT };
-        picks.retain(|pick| pick.deployment != chosen.deployment);
-        // The last one may be there for its upstream; one before it makes room.
-        while picks.len() >= at_most.max(1) {
-            let place = if at_most > 2 { picks.len().saturating_sub(2) } else { picks.len() - 1 };
-            picks.remove(place);
-        }
-        picks.insert(0, chosen);
-        let each = share.saturating_mul(CERTAIN / MILLION) / u32::try_from(count).unwrap_or(u32::MAX).max(1);
-        Explored { another: true, probability_ppb: each }
+        lead(picks, chosen, at_most);
+        Explored { another: true, probability_ppb: share * (CERTAIN / MILLION) / count.max(1) }
     }
+}
+
+/// Candidates other than the best that may serve.
+struct Others<'a> {
+    walk: &'a Walk<'a>,
+    best: Pick,
+    local_first: bool,
+}
+
+impl Others<'_> {
+    fn all(&self, candidates: &[Ranked]) -> impl Iterator<Item = Pick> {
+        candidates
+            .iter()
+            .filter(|one| one.local_first == self.local_first && !is(one, &self.best))
+            .filter_map(|one| Some(pick(one, self.walk.admits(one).ok()?)))
+            .take(ALTERNATIVES)
+    }
+
+    fn count(&self, candidates: &[Ranked]) -> u32 {
+        u32::try_from(self.all(candidates).count()).unwrap_or(u32::MAX)
+    }
+
+    fn nth(&self, candidates: &[Ranked], place: u64) -> Option<Pick> {
+        self.all(candidates).nth(usize::try_from(place).ok()?)
+    }
+}
+
+/// Puts one first, and keeps at most so many.
+fn lead(picks: &mut Vec<Pick>, chosen: Pick, at_most: usize) {
+    picks.retain(|pick| pick.deployment != chosen.deployment);
+    // The last one may be there for its upstream; one before it makes room.
+    while picks.len() >= at_most.max(1) {
+        let place = if at_most > 2 { picks.len().saturating_sub(2) } else { picks.len() - 1 };
+        picks.remove(place);
+    }
+    picks.insert(0, chosen);
 }
 
 fn is(ranked: &Ranked, pick: &Pick) -> bool {

@@ -80,6 +80,13 @@ pub enum Filter {
         /// Until when, in milliseconds since 1970 UTC.
         until_unix_ms: u64,
     },
+    /// Its success fell suddenly in this category, and somebody else is left.
+    Quarantined {
+        /// Successes before, per mille.
+        was_per_mille: u32,
+        /// Successes since, per mille.
+        is_per_mille: u32,
+    },
     /// The contract's generic fall-back, while somebody else is left.
     LastResort,
     /// It cannot be called now.
@@ -103,6 +110,7 @@ impl Filter {
             Self::TooDear { .. } => "TooDear",
             Self::TooSlow { .. } => "TooSlow",
             Self::Penalised { .. } => "Penalised",
+            Self::Quarantined { .. } => "Quarantined",
             Self::LastResort => "LastResort",
             Self::Unavailable(why) => why.as_str(),
         }
@@ -149,6 +157,14 @@ impl fmt::Display for Filter {
             Self::Penalised { until_unix_ms } => {
                 write!(f, "it is penalised in this category until {until_unix_ms} (ms since 1970 UTC)")
             }
+            Self::Quarantined { was_per_mille: was, is_per_mille: is } => write!(
+                f,
+                "its success in this category fell from {}.{} % to {}.{} %; a few calls go to it until they succeed again",
+                was / 10,
+                was % 10,
+                is / 10,
+                is % 10
+            ),
             Self::LastResort => f.write_str("it is asked only when nobody else is left"),
             Self::Unavailable(why) => f.write_str(why.sentence()),
         }
@@ -217,6 +233,12 @@ pub(crate) fn fit(plan: &Plan, deployment: &Deployment, facts: &Facts) -> Option
         .and_then(|record| record.p50_ms)
         .filter(|p50_ms| *p50_ms > limit_ms)
         .map(|p50_ms| Filter::TooSlow { p50_ms, limit_ms })
+}
+
+/// Whether it suddenly fell in a category.
+pub(crate) fn quarantine(category: TaskCategory, deployment: &Deployment) -> Option<Filter> {
+    let fell = deployment.quarantines.iter().find(|quarantine| quarantine.category == category)?;
+    Some(Filter::Quarantined { was_per_mille: fell.was_per_mille, is_per_mille: fell.is_per_mille })
 }
 
 /// How a tier stands to a plan's bounds.

@@ -6,7 +6,7 @@ use vox_contracts::TaskCategory;
 
 use crate::cost::Cost;
 use crate::decision::Refusal;
-use crate::filter::Filter;
+use crate::filter::{self, Filter};
 use crate::rank::Ranked;
 use crate::router::{Asking, Router};
 use crate::walk::Walk;
@@ -65,6 +65,15 @@ impl Router {
             }
             one
         }));
+        let spare = judged.iter().any(|one| one.verdict.is_ok());
+        judged.extend(judged_by(&walk_generic(walk), &asking.ranking.fallen).into_iter().map(|mut one| {
+            let fell = self.snapshot.deployments.get(one.ranked.deployment as usize);
+            let fell = fell.and_then(|fell| filter::quarantine(asking.asked.category, fell));
+            if let (true, true, Some(filter)) = (spare, one.verdict.is_ok(), fell) {
+                one.verdict = Err(filter);
+            }
+            one
+        }));
         if walk.force_cost {
             cheapest_first(&mut judged);
         }
@@ -90,6 +99,7 @@ impl Router {
         let material = self.material();
         let stopped = (0..self.snapshot.deployments.len())
             .filter_map(|place| Some((place, material.stops(&asking.ranking.plan, place)?)))
+            .filter(|(_, filter)| !matches!(filter, Filter::Quarantined { .. }))
             .collect();
         self.stopped_by(asking, stopped)
     }

@@ -30,7 +30,7 @@ mod walk;
 
 pub use asked::{Asked, Band};
 pub use billed::{Billed, Drift};
-pub use bound::Bound;
+pub use bound::{Bound, success_interval};
 pub use classify::{Classified, Shape, classify};
 pub use compile::{CatalogInput, Record, compile};
 pub use cost::Cost;

@@ -43,6 +43,8 @@ pub(crate) struct Ranking {
     pub(crate) order: Vec<Ranked>,
     /// The contract's generic fall-back: asked when nobody else is left.
     pub(crate) generic: Vec<Ranked>,
+    /// Those that only a sudden fall keeps away: probes go to them, and all where nobody else is left.
+    pub(crate) fallen: Vec<Ranked>,
     /// Who makes room for whom, because its context is too often nearly full.
     pub(crate) outgrown: Option<Outgrown>,
 }
@@ -102,6 +104,7 @@ impl Material<'_> {
                 TierStands::Within | TierStands::BelowContractFloor => None,
             })
             .or_else(|| filter::fit(plan, deployment, facts))
+            .or_else(|| filter::quarantine(plan.category, deployment))
     }
 
     /// One candidate as a plan ranks it, whatever stops it.
@@ -164,18 +167,26 @@ impl Material<'_> {
 impl Ranking {
     pub(crate) fn of(material: &Material<'_>, category: TaskCategory, band: Band) -> Self {
         let plan = Plan::of(&material.snapshot.policy, category, band);
-        let (mut order, mut generic) = (Vec::new(), Vec::new());
+        let (mut order, mut generic, mut fallen) = (Vec::new(), Vec::new(), Vec::new());
         for (place, deployment) in material.snapshot.deployments.iter().enumerate() {
-            if material.stops(&plan, place).is_some() {
-                continue;
-            }
+            let fell = match material.stops(&plan, place) {
+                None => false,
+                Some(Filter::Quarantined { .. }) => true,
+                Some(_) => continue,
+            };
             let Some(ranked) = material.ranked(&plan, place) else { continue };
-            if is_generic(deployment) { &mut generic } else { &mut order }.push(ranked);
+            match (fell, is_generic(deployment)) {
+                (true, _) => &mut fallen,
+                (false, true) => &mut generic,
+                (false, false) => &mut order,
+            }
+            .push(ranked);
         }
         material.sort(&mut order);
         material.sort(&mut generic);
+        material.sort(&mut fallen);
         let outgrown = material.make_room(category, &mut order);
-        Self { plan, order, generic, outgrown }
+        Self { plan, order, generic, fallen, outgrown }
     }
 }
 

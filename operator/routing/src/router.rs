@@ -100,7 +100,9 @@ impl Router {
     pub fn models(&self) -> Vec<ServedName> {
         let has_candidates = |category| {
             self.ranking(category, Band::Usual).is_some_and(|ranking| {
-                ranking.order.iter().any(|one| !one.below_floor) || !ranking.generic.is_empty()
+                ranking.order.iter().any(|one| !one.below_floor)
+                    || !ranking.generic.is_empty()
+                    || !ranking.fallen.is_empty()
             })
         };
         let is_allowed = |place: usize| matches!(self.admission.get(place), Some(None));
@@ -183,7 +185,11 @@ impl Router {
         if !picks.is_empty() {
             return (picks, false);
         }
-        (walk.keep(&asking.ranking.generic, at_most).into_picks(), false)
+        let picks = walk.keep(&asking.ranking.generic, at_most).into_picks();
+        if !picks.is_empty() {
+            return (picks, false);
+        }
+        (walk.keep(&asking.ranking.fallen, at_most).into_picks(), false)
     }
 
     /// The tier below the one that would serve, where the declared share of the day's budget is used.

@@ -93,6 +93,9 @@ pub struct Deployment {
     /// Categories that it is kept from, until when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub penalties: Vec<Penalty>,
+    /// Categories in which it suddenly fell, until probes speak for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantines: Vec<Quarantine>,
 }
 
 /// The layers of what is known of a model, lowest first; a higher one overrides.
@@ -170,6 +173,18 @@ pub struct Penalty {
     pub category: TaskCategory,
     /// Until when, in milliseconds since 1970 UTC.
     pub until_unix_ms: u64,
+}
+
+/// A sudden fall of success in one category. No time ends it: calls that succeed do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Quarantine {
+    /// In which category.
+    pub category: TaskCategory,
+    /// Successes before, per mille.
+    pub was_per_mille: u32,
+    /// Successes since, per mille.
+    pub is_per_mille: u32,
 }
 
 /// Why a snapshot is not taken.

@@ -9,7 +9,7 @@ use support::*;
 use vox_contracts::TaskCategory;
 use vox_contracts::generated::routing::CONTEXT_UTILISATION_TIMES;
 use vox_routing::policy::{Budget, EvidenceMode, EvidenceRule, Override, Require, Route};
-use vox_routing::snapshot::{Layer, Penalty};
+use vox_routing::snapshot::{Layer, Penalty, Quarantine};
 use vox_routing::{
     Billed, CatalogInput, Choice, Cost, Deployment, Offline, Policy, PolicySnapshot, Record, Request, Router,
     compile,
@@ -316,4 +316,50 @@ proptest! {
         prop_assert!(low(calls, success) <= low(calls, 1000));
         prop_assert!(low(calls, 1000) <= low(calls + 1, 1000));
     }
+}
+
+fn fallen(mut model: Deployment) -> Deployment {
+    let quarantine = Quarantine { category: TaskCategory::Chat, was_per_mille: 970, is_per_mille: 400 };
+    model.quarantines.push(quarantine);
+    model
+}
+
+#[test]
+fn a_model_that_fell_suddenly_serves_its_category_only_where_nobody_else_is_left() {
+    let all = router(Policy::default(), vec![fallen(at("u/a", "0.1")), at("u/b", "2")]);
+    assert_eq!(decided(&all, &chat()), ["u/b"]);
+    assert_eq!(decided(&all, &asking(TaskCategory::Parsing))[0], "u/a");
+    let shown = all.explain(&chat(), &Offline, NOW);
+    let stopped =
+        shown.candidates.iter().find(|one| one.deployment == "u/a").unwrap().stopped.as_ref().unwrap();
+    assert_eq!(stopped.filter, "Quarantined");
+    assert!(stopped.sentence.contains("fell from 97.0 % to 40.0 %"), "{}", stopped.sentence);
+    let alone = router(Policy::default(), vec![fallen(at("u/a", "0.1"))]);
+    assert_eq!(decided(&alone, &chat()), ["u/a"]);
+    assert!(alone.explain(&chat(), &Offline, NOW).candidates[0].picked);
+}
+
+#[test]
+fn one_request_in_a_hundred_probes_a_model_that_fell_and_never_above_the_money() {
+    let all = || vec![fallen(at("u/a", "0.1")), at("u/b", "2"), at("u/c", "3")];
+    let router_ = router(Policy::default(), all());
+    let mut probes = 0;
+    for lot in 0..20_000 {
+        let decision = router_.decide(&of_lot(lot), &Offline, NOW).unwrap();
+        let first = ids(&router_, &decision).remove(0);
+        let expected = if first == "u/a" { 10_000_000 } else { 990_000_000 };
+        assert_eq!((decision.explored, decision.probability_ppb), (first == "u/a", expected));
+        if decision.explored {
+            probes += 1;
+            let shown = router_.explain(&of_lot(lot), &Offline, NOW);
+            assert_eq!(
+                (shown.candidates[0].deployment.as_str(), shown.candidates[0].place),
+                ("u/a", Some(1))
+            );
+        }
+    }
+    assert!((130..270).contains(&probes), "{probes}");
+    let dear = router(Policy::default(), vec![fallen(at("u/a", "50")), at("u/b", "2")]);
+    let limited = |lot| Request { max_cost: Some(usd("0.01")), ..of_lot(lot) };
+    assert!((0..2_000).all(|lot| !dear.decide(&limited(lot), &Offline, NOW).unwrap().explored));
 }

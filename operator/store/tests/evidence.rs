@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use support::{connection, store};
+use vox_store::evidence::QuarantineHeld;
 
 async fn run(test: &str, statement: &'static str) {
     sqlx::query(statement).execute(&mut connection(test).await).await.unwrap();
@@ -75,4 +76,59 @@ async fn only_prices_that_enough_calls_tell_are_read() {
     assert_eq!(billed.len(), 1);
     assert_eq!((billed[0].model_key.as_str(), billed[0].input_usd_per_mtok.as_deref()), ("hub/b", None));
     assert_eq!(billed[0].output_usd_per_mtok.as_deref(), Some("2.50"));
+}
+
+fn fell(since: Timestamp) -> QuarantineHeld {
+    QuarantineHeld {
+        model_key: "hub/a".to_owned(),
+        category: "chat".to_owned(),
+        since,
+        was_per_mille: 970,
+        low_per_mille: 910,
+        is_per_mille: 400,
+        released_at: None,
+    }
+}
+
+#[tokio::test]
+async fn a_quarantine_holds_until_it_is_released_and_may_begin_again() {
+    let Some(store) = store("quarantine").await else { return };
+    let begun: Timestamp = "2027-01-15T12:00:00Z".parse().unwrap();
+    let later: Timestamp = "2027-01-17T12:00:00Z".parse().unwrap();
+    store.quarantine(&fell(begun)).await.unwrap();
+    store.quarantine(&fell(later)).await.unwrap();
+    assert_eq!(store.quarantines().await.unwrap(), [fell(begun)]);
+    store.release(&fell(begun), later).await.unwrap();
+    assert_eq!(store.quarantines().await.unwrap()[0].released_at, Some(later));
+    store.quarantine(&fell(later)).await.unwrap();
+    assert_eq!(store.quarantines().await.unwrap(), [fell(later)]);
+}
+
+#[tokio::test]
+async fn probes_are_the_calls_since_and_a_try_that_another_answered_for_is_a_failed_one() {
+    let Some(store) = store("probes").await else { return };
+    run(
+        "probes",
+        "INSERT INTO llm_interaction (day, decision, trace, interaction, started_at, namespace, sidecar, endpoint, category,
+             streamed, outcome, model_key, latency_ms, attempts)
+         SELECT '2027-01-15', id::uuid, id::uuid, id::uuid, at::timestamptz, 'shop', 'pod', 'chat', category, false, outcome,
+             key, 1, tries
+         FROM (VALUES
+             ('00000000-0000-7000-8000-000000000001', '2027-01-15T11:00:00Z', 'chat', 'answered', 'hub/a', 1),
+             ('00000000-0000-7000-8000-000000000002', '2027-01-15T13:00:00Z', 'chat', 'answered', 'hub/a', 1),
+             ('00000000-0000-7000-8000-000000000003', '2027-01-15T13:00:00Z', 'chat', 'failed', 'hub/a', 1),
+             ('00000000-0000-7000-8000-000000000004', '2027-01-15T13:00:00Z', 'parsing', 'answered', 'hub/a', 1),
+             ('00000000-0000-7000-8000-000000000005', '2027-01-15T13:00:00Z', 'chat', 'answered', 'hub/b', 2)
+         ) AS call (id, at, category, outcome, key, tries)",
+    )
+    .await;
+    run(
+        "probes",
+        "INSERT INTO llm_attempt (day, decision, number, model_key, deployment, outcome, started_ms, latency_ms)
+         VALUES ('2027-01-15', '00000000-0000-7000-8000-000000000005', 1, 'hub/a', 'u/a', 'failed', 0, 1),
+                ('2027-01-15', '00000000-0000-7000-8000-000000000005', 2, 'hub/b', 'u/b', 'succeeded', 1, 1)",
+    )
+    .await;
+    let probes = store.probes(&fell("2027-01-15T12:00:00Z".parse().unwrap())).await.unwrap();
+    assert_eq!((probes.calls, probes.successes), (3, 1));
 }

@@ -146,7 +146,7 @@ mod tests {
             judged: 0,
             context_above: 0,
         };
-        let seen = |model_key| Observations::of(&[row(model_key)], &[], &[]);
+        let seen = |model_key| Observations::of(&[row(model_key)], &[], &[], &[]);
         let demands = Demands { tags: vec!["residency=eu".to_owned()], ..Demands::default() };
         let first = get(1, "sha256:1", "http://one.example").await;
         assert!(Arc::ptr_eq(&first, &get(1, "sha256:1", "http://one.example").await));

@@ -7,7 +7,7 @@ use vox_crds::routing_policy::{RoutingPolicyStatus, SnapshotStatus};
 use vox_routing::Router;
 use vox_store::routing::PublishedSnapshot;
 
-use super::picks::{picks, price_drifts, serves, sufficient};
+use super::picks::{picks, price_drifts, quarantines, serves, sufficient};
 use super::resolve::Unresolved;
 use crate::condition::{Said, condition, whole};
 
@@ -54,6 +54,7 @@ pub(crate) fn describe(seen: &Observation<'_>) -> RoutingPolicyStatus {
         candidates: serving
             .map(|serving| serving.router.policy_snapshot().deployments.len().try_into().unwrap_or(i64::MAX)),
         picks,
+        quarantines: serving.map(|serving| quarantines(serving.router)).unwrap_or_default(),
         price_drifts: serving.map(|serving| price_drifts(serving.router)).unwrap_or_default(),
         snapshot: serving.map(|serving| SnapshotStatus {
             version: i64::try_from(serving.snapshot.version).unwrap_or(i64::MAX),

@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use vox_contracts::TaskCategory;
 use vox_contracts::generated::routing::MIN_EVIDENCE_CALLS;
 use vox_crds::conditions::reasons;
-use vox_crds::routing_policy::{PickEvidence, PickStatus, PriceDrift, RoutingPolicyStatus};
+use vox_crds::routing_policy::{PickEvidence, PickStatus, PriceDrift, QuarantineStatus, RoutingPolicyStatus};
 use vox_routing::snapshot::{Evidence, Penalty};
 use vox_routing::{Deployment, Offline, Request, Router};
 
 use super::describe::Verdict;
 
-/// How many prices that drifted a status tells of.
-const DRIFTS: usize = 16;
+/// How many prices that drifted, and how many quarantines, a status tells of.
+const TOLD: usize = 16;
 
 /// Whether anybody serves any category.
 pub(super) fn serves(router: &Router, now: Timestamp) -> bool {
@@ -121,9 +121,13 @@ fn line(pick: &PickStatus) -> String {
     format!("{} {model} ({record})", pick.category)
 }
 
+/// Per mille as percent, for people.
+pub(super) fn percent(per_mille: i64) -> String {
+    format!("{}.{}", per_mille / 10, per_mille % 10)
+}
+
 /// Figures for people.
 fn words(record: &PickEvidence) -> String {
-    let percent = |per_mille: i64| format!("{}.{}", per_mille / 10, per_mille % 10);
     let quality = record
         .quality_per_mille
         .map(|quality| format!(", quality {} %", percent(quality)))
@@ -213,7 +217,20 @@ pub(super) fn price_drifts(router: &Router) -> Vec<PriceDrift> {
         listed_usd_per_mtok: drift.listed.to_string(),
         billed_usd_per_mtok: drift.billed.to_string(),
     });
-    told.take(DRIFTS).collect()
+    told.take(TOLD).collect()
+}
+
+/// Who is kept from which category.
+pub(super) fn quarantines(router: &Router) -> Vec<QuarantineStatus> {
+    let deployments = router.policy_snapshot().deployments.iter();
+    let held = deployments.flat_map(|one| one.quarantines.iter().map(move |held| (one, held)));
+    let told = held.map(|(one, held)| QuarantineStatus {
+        model: one.id.clone(),
+        category: held.category,
+        was_per_mille: i64::from(held.was_per_mille),
+        is_per_mille: i64::from(held.is_per_mille),
+    });
+    told.take(TOLD).collect()
 }
 
 fn unix_ms(time: Timestamp) -> u64 {

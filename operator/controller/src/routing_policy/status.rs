@@ -6,10 +6,11 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::json;
 use vox_crds::conditions::{reasons, types};
+use vox_crds::routing_policy::QuarantineStatus;
 use vox_crds::{RoutingPolicy, RoutingPolicyStatus};
 
 use super::FIELD_MANAGER;
-use super::picks::LeaderChange;
+use super::picks::{LeaderChange, percent};
 use crate::metrics::Metrics;
 
 /// Writes `next` if it differs from what the object says. Sidecars and the budget are written by themselves.
@@ -64,6 +65,7 @@ pub(crate) async fn tell_evidence(
         tell_one(recorder, policy, EventType::Normal, reasons::LEADER_CHANGED, &action, &change.message)
             .await;
     }
+    tell_quarantines(recorder, policy, next).await;
     let known = policy.status.as_ref().map(|status| status.price_drifts.as_slice()).unwrap_or_default();
     for drift in next.price_drifts.iter().filter(|drift| !known.contains(drift)) {
         let (model, listed, billed) = (&drift.model, &drift.listed_usd_per_mtok, &drift.billed_usd_per_mtok);
@@ -72,6 +74,30 @@ pub(crate) async fn tell_evidence(
         );
         let action = format!("Charge {billed} for {model}");
         tell_one(recorder, policy, EventType::Warning, reasons::PRICE_DRIFT, &action, &message).await;
+    }
+}
+
+async fn tell_quarantines(recorder: &Recorder, policy: &RoutingPolicy, next: &RoutingPolicyStatus) {
+    let before = policy.status.clone().unwrap_or_default();
+    let among = |all: &[QuarantineStatus], one: &QuarantineStatus| {
+        all.iter().any(|other| other.model == one.model && other.category == one.category)
+    };
+    for held in next.quarantines.iter().filter(|held| !among(&before.quarantines, held)) {
+        let (model, category) = (&held.model, held.category);
+        let (was, is) = (percent(held.was_per_mille), percent(held.is_per_mille));
+        let message = format!(
+            "{model} is kept from {category}: its success there fell from {was} % to {is} %; a few calls go to it until they succeed again"
+        );
+        let action = format!("Keep {model} from {category}");
+        tell_one(recorder, policy, EventType::Warning, reasons::QUARANTINED, &action, &message).await;
+    }
+    // With another spec a model may be gone for another reason.
+    let ended = before.quarantines.iter().filter(|held| !among(&next.quarantines, held));
+    for held in ended.filter(|_| before.programmed_generation == next.programmed_generation) {
+        let (model, category) = (&held.model, held.category);
+        let message = format!("{model} serves {category} again: calls since its fall succeeded");
+        let action = format!("Let {model} serve {category}");
+        tell_one(recorder, policy, EventType::Normal, reasons::QUARANTINE_ENDED, &action, &message).await;
     }
 }
 

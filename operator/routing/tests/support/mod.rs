@@ -80,6 +80,7 @@ pub(crate) fn model(id: &str, tier: ModelTier, price: Option<(&str, &str)>) -> D
         tags: Vec::new(),
         evidence: Vec::new(),
         penalties: Vec::new(),
+        quarantines: Vec::new(),
     }
 }
 

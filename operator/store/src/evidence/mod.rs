@@ -1,11 +1,15 @@
 //! What routing reads of what happened: the scoreboard, the penalties that hold, and the prices that were billed. All of it
 //! is one set for all namespaces, and small: a row for each model, category and window.
 
+mod quarantine;
+
 use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::postgres::{PgListener, PgRow};
 
 use crate::{Result, Store};
+
+pub use quarantine::{Probes, QuarantineHeld};
 
 /// Channel on which the leader hears of a new penalty.
 const PENALTIES: &str = "vox_penalty";

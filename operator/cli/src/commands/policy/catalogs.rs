@@ -177,10 +177,16 @@ fn missing(name: &str) -> Error {
 fn records(snapshot: Snapshot) -> BTreeMap<String, Record> {
     let deployments = snapshot.policies.into_iter().flat_map(|policy| policy.deployments);
     deployments
-        .filter(|one| !one.evidence.is_empty() || !one.penalties.is_empty() || one.billed().is_some())
+        .filter(|one| {
+            !one.evidence.is_empty()
+                || !one.penalties.is_empty()
+                || !one.quarantines.is_empty()
+                || one.billed().is_some()
+        })
         .map(|one| {
             let (evidence, penalties) = (one.evidence.clone(), one.penalties.clone());
-            (one.id.clone(), Record { evidence, penalties, billed: one.billed() })
+            let (quarantines, billed) = (one.quarantines.clone(), one.billed());
+            (one.id.clone(), Record { evidence, penalties, quarantines, billed })
         })
         .collect()
 }

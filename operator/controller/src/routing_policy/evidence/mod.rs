@@ -2,6 +2,7 @@
 //! namespaces whose servers it concerns are published at once; their policies tell of it in their status after that.
 
 mod observations;
+mod quarantine;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +14,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use vox_contracts::model_key::server_key;
 use vox_routing::PolicySnapshot;
 use vox_store::Store;
-use vox_store::evidence::{BilledPrice, EvidenceMark, PenaltyWatch, Scored};
+use vox_store::evidence::{BilledPrice, EvidenceMark, PenaltyWatch, QuarantineHeld, Scored};
 
 use super::{Context, publish};
 use crate::context::filled;
@@ -42,6 +43,7 @@ struct Read {
     mark: EvidenceMark,
     scored: Vec<Scored>,
     billed: Vec<BilledPrice>,
+    quarantines: Vec<QuarantineHeld>,
     now: Arc<Observations>,
 }
 
@@ -59,14 +61,16 @@ impl Known {
         Ok(now)
     }
 
-    /// Reads again; the servers of which something else is known than before.
-    async fn look_again(&self, store: &Store) -> vox_store::Result<Vec<String>> {
+    /// Reads again; the servers of which something else is known than before, and how many quarantines hold.
+    async fn look_again(&self, store: &Store) -> vox_store::Result<(Vec<String>, usize)> {
         let mut read = self.read.lock().await;
         let before = read.as_ref().map(|read| Arc::clone(&read.now)).unwrap_or_default();
         let after = look(store, read.take()).await?;
-        let differing = after.now.differing(&before).into_iter().map(ToOwned::to_owned).collect();
+        let differing: Vec<String> =
+            after.now.differing(&before).into_iter().map(ToOwned::to_owned).collect();
+        let quarantines = after.quarantines.len();
         *read = Some(after);
-        Ok(differing)
+        Ok((differing, quarantines))
     }
 
     /// Remembers which servers a namespace's snapshot has.
@@ -91,13 +95,17 @@ async fn look(store: &Store, before: Option<Read>) -> vox_store::Result<Read> {
     let mark = store.evidence_mark().await?;
     let penalties = store.penalties_held(now).await?;
     let known = before.as_ref().map(|read| Arc::clone(&read.now)).unwrap_or_default();
-    let (scored, billed) = match before {
-        Some(read) if read.mark == mark => (read.scored, read.billed),
-        _ => (store.scored().await?, store.billed_prices().await?),
+    let (scored, billed, quarantines) = match before {
+        Some(read) if read.mark == mark => (read.scored, read.billed, read.quarantines),
+        _ => {
+            let scored = store.scored().await?;
+            let quarantines = quarantine::pass(store, &scored, now).await?;
+            (scored, store.billed_prices().await?, quarantines)
+        }
     };
     let now_unix_ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
-    let now = Observations::of(&scored, &penalties, &billed).after(&known, now_unix_ms);
-    Ok(Read { mark, scored, billed, now: Arc::new(now) })
+    let now = Observations::of(&scored, &penalties, &quarantines, &billed).after(&known, now_unix_ms);
+    Ok(Read { mark, scored, billed, quarantines, now: Arc::new(now) })
 }
 
 /// Keeps what is known up to date until it is aborted.
@@ -123,7 +131,10 @@ pub(super) async fn keep(context: &Context) {
 async fn listen(context: &Context, mut told: PenaltyWatch) -> vox_store::Error {
     loop {
         match context.evidence.look_again(&context.shared.store).await {
-            Ok(differing) => tell(context, &context.evidence.concerned(&differing)).await,
+            Ok((differing, quarantines)) => {
+                context.shared.metrics.quarantines(quarantines);
+                tell(context, &context.evidence.concerned(&differing)).await;
+            }
             Err(error) => return error,
         }
         if let Ok(Err(error)) = tokio::time::timeout(LOOK, told.next()).await {

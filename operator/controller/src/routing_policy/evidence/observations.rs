@@ -10,9 +10,9 @@ use vox_contracts::generated::routing::{
     CONTEXT_UTILISATION_TIMES, SCOREBOARD_HALF_LIFE, SCOREBOARD_ROUTING_WINDOW_DAYS,
 };
 use vox_contracts::{TaskCategory, UsdPerMTok};
-use vox_routing::snapshot::{Decayed, Evidence, Penalty};
+use vox_routing::snapshot::{Decayed, Evidence, Penalty, Quarantine};
 use vox_routing::{Billed, Record};
-use vox_store::evidence::{BilledPrice, PenaltyHeld, Scored};
+use vox_store::evidence::{BilledPrice, PenaltyHeld, QuarantineHeld, Scored};
 
 /// What happened, at all servers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,14 +25,16 @@ pub(crate) type Server = BTreeMap<String, Record>;
 
 impl Observations {
     /// `scored` is of all windows; those of one category stand together.
-    pub(crate) fn of(scored: &[Scored], penalties: &[PenaltyHeld], billed: &[BilledPrice]) -> Self {
+    pub(crate) fn of(
+        scored: &[Scored],
+        penalties: &[PenaltyHeld],
+        quarantines: &[QuarantineHeld],
+        billed: &[BilledPrice],
+    ) -> Self {
         let mut servers: BTreeMap<String, Server> = BTreeMap::new();
-        let mut cells = scored;
-        while let Some(first) = cells.first() {
-            let same = |one: &Scored| one.model_key == first.model_key && one.category == first.category;
-            let (cell, rest) = cells.split_at(cells.iter().take_while(|one| same(one)).count());
-            cells = rest;
-            if let Some(evidence) = evidence(cell)
+        let same = |a: &Scored, b: &Scored| a.model_key == b.model_key && a.category == b.category;
+        for cell in scored.chunk_by(same) {
+            if let (Some(evidence), Some(first)) = (evidence(cell), cell.first())
                 && let Some(record) = record(&mut servers, &first.model_key)
             {
                 record.evidence.push(evidence);
@@ -44,6 +46,13 @@ impl Observations {
             if let Some(record) = record(&mut servers, &held.model_key) {
                 let until_unix_ms = u64::try_from(held.until.as_millisecond()).unwrap_or_default();
                 record.penalties.push(Penalty { category, until_unix_ms });
+            }
+        }
+        for held in quarantines {
+            let Ok(category) = held.category.parse() else { continue };
+            if let Some(record) = record(&mut servers, &held.model_key) {
+                let (was_per_mille, is_per_mille) = (held.was_per_mille, held.is_per_mille);
+                record.quarantines.push(Quarantine { category, was_per_mille, is_per_mille });
             }
         }
         for price in billed {
@@ -151,7 +160,7 @@ fn coarse(number: u64) -> u64 {
     number / step * step
 }
 
-fn share(part: u64, whole: u64) -> u32 {
+pub(super) fn share(part: u64, whole: u64) -> u32 {
     let per_mille = u128::from(part) * 1000 / u128::from(whole.max(1));
     u32::try_from(per_mille).unwrap_or(1000).min(1000)
 }
