@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-telemetry.v1.yaml")) == 0x0a792d339a6fac3b_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-telemetry.v1.yaml")) == 0x7d3295803076b25d_u64,
     "contracts/orchestration/model-telemetry.v1.yaml changed: run `make generate`"
 );
 
@@ -452,6 +452,13 @@ pub const ATTRIBUTES: &[Attribute] = &[
         description: "The deployment that was called, as upstream/model.",
     },
     Attribute {
+        name: "vox.model.key",
+        value_type: AttributeType::String,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "Under which name the scoreboard keeps the model: <server>/<model id>, the server being the provider at its own host, else the host that is called.",
+    },
+    Attribute {
         name: "vox.upstream",
         value_type: AttributeType::String,
         namespace: Namespace::Vox,
@@ -555,6 +562,13 @@ pub const ATTRIBUTES: &[Attribute] = &[
         namespace: Namespace::Vox,
         values: &["answered", "clientError", "refused", "failed", "cut", "cancelled"],
         description: "How a turn ended.",
+    },
+    Attribute {
+        name: "vox.answer.signal",
+        value_type: AttributeType::String,
+        namespace: Namespace::Vox,
+        values: &["refusal", "invalid_json", "invalid_tool_arguments"],
+        description: "What an answer itself says against it: it refuses, it is no JSON where that was asked for, or the arguments of a call are none.",
     },
     Attribute {
         name: "vox.attempt.number",
@@ -776,8 +790,10 @@ pub const EVENTS: &[Event] = &[
             ("vox.usage.reasoning_tokens", Requirement::Recommended),
             ("vox.cost_usd", Requirement::Recommended),
             ("vox.deployment", Requirement::Recommended),
+            ("vox.model.key", Requirement::Recommended),
             ("vox.cache_savings_usd", Requirement::Recommended),
             ("vox.context.utilisation", Requirement::Recommended),
+            ("vox.answer.signal", Requirement::ConditionallyRequired),
             ("vox.latency_ms", Requirement::Required),
             ("vox.time_to_first_token_ms", Requirement::Recommended),
             ("vox.attempts", Requirement::Recommended),
@@ -830,6 +846,7 @@ pub const EVENTS: &[Event] = &[
             ("vox.cost_usd", Requirement::Recommended),
             ("vox.time_to_first_token_ms", Requirement::Recommended),
             ("vox.deployment", Requirement::Recommended),
+            ("vox.model.key", Requirement::Recommended),
         ],
     },
     Event {
@@ -858,6 +875,7 @@ pub const EVENTS: &[Event] = &[
             ("gen_ai.response.model", Requirement::Recommended),
             ("vox.span_id", Requirement::Recommended),
             ("vox.deployment", Requirement::Recommended),
+            ("vox.model.key", Requirement::Recommended),
             ("vox.upstream", Requirement::Recommended),
             ("vox.route_kind", Requirement::Recommended),
             ("vox.attempt.started_ms", Requirement::Recommended),
