@@ -116,6 +116,8 @@ CREATE TABLE llm_feedback (
 ) PARTITION BY RANGE (day);
 CREATE TABLE llm_feedback_default PARTITION OF llm_feedback DEFAULT;
 CREATE INDEX llm_feedback_by_decision ON llm_feedback (decision_day, decision);
+-- Few; a call looks for those that came before it.
+CREATE INDEX llm_feedback_abstained ON llm_feedback (decision) WHERE abstain;
 
 -- A model kept from a category for a while (FIX-12). Few, and kept as history.
 CREATE TABLE model_penalty_event (

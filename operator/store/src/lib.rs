@@ -7,6 +7,7 @@ pub mod budget;
 pub mod catalog;
 mod error;
 pub mod evidence;
+pub mod outcome;
 pub mod routing;
 pub mod scoreboard;
 
