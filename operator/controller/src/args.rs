@@ -55,6 +55,9 @@ pub struct RetentionSettings {
     /// For how many days to keep which models each revision of a catalog added, removed and repriced.
     #[arg(long, env = "VOX_RETENTION_CHANGES_DAYS", default_value_t = 400, value_parser = clap::value_parser!(u16).range(1..))]
     pub retention_changes_days: u16,
+    /// For how many days to keep finished calls, their tries and what was thought of them.
+    #[arg(long, env = "VOX_RETENTION_INTERACTIONS_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..))]
+    pub retention_interactions_days: u16,
 }
 
 /// What the injector puts into pods.

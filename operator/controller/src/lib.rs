@@ -14,6 +14,7 @@ mod metrics;
 mod migrate;
 mod model_catalog_source;
 mod names;
+mod partitions;
 mod presence;
 mod process;
 mod reference;

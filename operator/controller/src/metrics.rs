@@ -1,6 +1,7 @@
 //! What the operator measures, for Prometheus. Labels are bounded: kinds, closed vocabularies, and the sources and
 //! policies themselves.
 
+mod outcomes;
 mod scoreboard;
 
 use std::sync::atomic::AtomicI64;
@@ -15,6 +16,9 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use vox_store::outcome::Stored;
+
+use self::outcomes::Outcomes;
 use crate::process::resident_bytes;
 use scoreboard::ScoreboardMetrics;
 
@@ -48,6 +52,7 @@ pub(crate) struct Metrics {
     programmed: Family<Labels<2>, Gauge>,
     /// Of roll-ups.
     pub(crate) scoreboard: ScoreboardMetrics,
+    outcomes: Outcomes,
 }
 
 impl Metrics {
@@ -72,6 +77,7 @@ impl Metrics {
             schedules_missed: Family::default(),
             programmed: Family::default(),
             scoreboard: ScoreboardMetrics::default(),
+            outcomes: Outcomes::new(seconds),
         };
         metrics.register();
         metrics
@@ -124,6 +130,7 @@ impl Metrics {
             "Models kept from a category since they fell there suddenly",
             self.quarantines.clone(),
         );
+        self.outcomes.register(r);
         r.register("process_resident_memory_bytes", "Resident memory of the operator", self.resident.clone());
         r.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     }
@@ -182,6 +189,21 @@ impl Metrics {
 
     pub(crate) fn schedule_missed(&self, namespace: &str, source: &str) {
         self.schedules_missed.get_or_create(&source_labels(namespace, source)).inc();
+    }
+
+    /// A batch was written, with lines that were refused for these reasons.
+    pub(crate) fn outcomes(
+        &self,
+        stored: Stored,
+        refused: impl Iterator<Item = &'static str>,
+        begun: Instant,
+    ) {
+        self.outcomes.batch(stored, refused, begun);
+    }
+
+    /// How much feedback has no call.
+    pub(crate) fn feedback_without_call(&self, count: u64) {
+        self.outcomes.orphans(count);
     }
 
     /// What a source's status says, as numbers.
@@ -260,6 +282,7 @@ mod tests {
         metrics.schedule_missed("shop", "hub");
         metrics.source("shop", "hub", 1, true, Some(1));
         metrics.policy("shop", "fast", true);
+        metrics.outcomes(Stored::default(), std::iter::once("value"), Instant::now());
         metrics_page::is_of(&metrics.encode().unwrap(), |row| {
             row.starts_with("vox_") && !row.starts_with("vox_sidecar_")
         });

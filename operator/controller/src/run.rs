@@ -17,7 +17,9 @@ use crate::control_plane::{ControlPlane, Readiness, Shared};
 use crate::lease::Elector;
 use crate::metrics::Metrics;
 use crate::snapshots::Snapshots;
-use crate::{admission, migrate, model_catalog_source, retention, routing_policy, scoreboard, serve, tls};
+use crate::{
+    admission, migrate, model_catalog_source, partitions, retention, routing_policy, scoreboard, serve, tls,
+};
 
 const DATABASE: &str = "the database";
 const CERTIFICATE: &str = "its certificate";
@@ -126,6 +128,7 @@ async fn lead(shared: Shared, end: CancellationToken) -> anyhow::Result<()> {
         _ = controllers => if end.is_cancelled() { Ok(()) } else { Err(anyhow::anyhow!("a controller ended")) },
         never = retention::keep(&shared) => match never {},
         never = scoreboard::keep(&shared) => match never {},
+        never = partitions::keep(&shared) => match never {},
         never = admission::bundle::keep(&shared) => match never {},
     };
     shared.metrics.leads(false);

@@ -158,6 +158,48 @@ fn text_of(dialect: Dialect, body: &[u8]) -> Result<&str, AnswerError> {
     })
 }
 
+/// What an answer says against itself, without a person's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// It refuses.
+    Refusal,
+    /// JSON was asked for, and it is none.
+    InvalidJson,
+    /// The arguments of a call are no JSON object.
+    InvalidToolArguments,
+}
+
+impl Signal {
+    /// Its name in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refusal => "refusal",
+            Self::InvalidJson => "invalid_json",
+            Self::InvalidToolArguments => "invalid_tool_arguments",
+        }
+    }
+}
+
+/// What a whole answer says against itself. Its texts are read only where JSON was asked for or it ends in calls. One that
+/// was cut at its limit says so by itself.
+#[must_use]
+pub fn signal(dialect: Dialect, body: &[u8], facts: &AnswerFacts, json: bool) -> Option<Signal> {
+    if facts.refusal.is_some() {
+        return Some(Signal::Refusal);
+    }
+    let looked_at = json || facts.finish == Some(Finish::ToolCalls);
+    if !looked_at || facts.finish == Some(Finish::Length) {
+        return None;
+    }
+    let reply = reply(dialect, body, upstream::answer).ok()?;
+    if !callable(&reply) {
+        return Some(Signal::InvalidToolArguments);
+    }
+    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&reply.text).is_ok();
+    (json && reply.calls.is_empty() && !is_json).then_some(Signal::InvalidJson)
+}
+
 fn facts(reply: Reply) -> AnswerFacts {
     let refused = reply.refusal.is_some() || reply.finish == Some(Finish::Refusal);
     AnswerFacts {

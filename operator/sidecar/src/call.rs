@@ -15,6 +15,7 @@ use crate::live::Recorded;
 use crate::problem::Problem;
 use crate::record::{Attempt, Outcome, Record};
 use crate::serving::Served;
+use crate::spool::Kind;
 use crate::trace::{self, Span};
 
 thread_local! {
@@ -200,10 +201,12 @@ impl Drop for Call {
         self.app.metrics.request(record.outcome);
         if record.outcome != Outcome::Dry {
             let request = self.kept.as_ref().map(|kept| &kept.request);
+            let answered = record.outcome == Outcome::Answered;
+            let kind = if answered { Kind::Answered } else { Kind::Call };
             LINE.with_borrow_mut(|line| {
                 line.clear();
                 Line { record: &record, request }.write(line);
-                self.app.records.put(line);
+                self.app.records.put(kind, line);
             });
         }
         if let Some(kept) = &self.kept {

@@ -87,9 +87,13 @@ pub struct Settings {
     /// further requests are refused. One body may always be as long as --max-body.
     #[arg(long, env = "VOX_MAX_IN_FLIGHT_BYTES", default_value = "64MiB", value_parser = size)]
     pub max_in_flight_bytes: usize,
-    /// The most bytes of records that wait on disk; the oldest are dropped.
+    /// The most bytes of records that wait on disk. Where they are too many, calls that were answered go first, the oldest
+    /// of them before others.
     #[arg(long, env = "VOX_SPOOL_BYTES", default_value = "64MiB", value_parser = size)]
     pub spool_bytes: usize,
+    /// For how many days a record may wait on disk.
+    #[arg(long, env = "VOX_SPOOL_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
+    pub spool_days: u16,
     /// How long requests under way may take to end when the sidecar is asked to stop.
     #[arg(long, env = "VOX_DRAIN", default_value = "25s", value_parser = duration)]
     pub drain: Duration,

@@ -2,7 +2,7 @@
 //! back when that fails, and can say why. No Kubernetes and no database: what it knows comes from the operator's stream.
 //!
 //! Rooms: [`config`] (all settings), `operator` (how it is called), [`feed`] (snapshots), [`serving`] (what a snapshot becomes), [`keys`], [`live`]
-//! (failures, limits, money), `lease` (what of a day's budget the operator grants), [`serve`] (the endpoints), [`attempt`] (one candidate after another), [`upstream`]
+//! (failures, limits, money), `lease` (what of a day's budget the operator grants), `outcomes` (records on their way to it), [`serve`] (the endpoints), [`attempt`] (one candidate after another), [`upstream`]
 //! (connections), [`record`], [`line`](mod@line) and [`spool`] (what is written down, how, and where), [`trace`], [`metrics`].
 //!
 //! Each worker is a thread with a runtime, a listener and connections of its own: a request never changes threads.
@@ -19,6 +19,7 @@ pub mod line;
 pub mod live;
 pub mod metrics;
 mod operator;
+mod outcomes;
 pub mod problem;
 pub mod record;
 mod reference;
@@ -32,6 +33,7 @@ mod workers;
 use std::process::ExitCode;
 
 use config::Args;
+pub use outcomes::Outcomes;
 pub use workers::{Running, StartError, start_workers};
 
 /// The whole program: serves until it is asked to stop.

@@ -15,6 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::ids::now_ms;
 use crate::record::{Name, Outcome};
+use crate::spool::Measured;
 
 type OneLabel = [(&'static str, &'static str); 1];
 
@@ -48,8 +49,8 @@ pub struct Metrics {
     snapshots_refused: Family<OneLabel, Counter>,
     /// Connections to the operator that ended.
     pub feed_reconnects: Counter,
-    /// Records that were lost.
-    pub spool_dropped: Counter,
+    /// Records on their way to the operator.
+    pub spool: Measured,
     /// Retries that the retry budget did not allow.
     pub retries_withheld: Counter,
     spent: Gauge<f64, AtomicU64>,
@@ -73,7 +74,7 @@ impl Default for Metrics {
             snapshot_received_ms: AtomicU64::new(0),
             snapshots_refused: Family::default(),
             feed_reconnects: Counter::default(),
-            spool_dropped: Counter::default(),
+            spool: Measured::default(),
             retries_withheld: Counter::default(),
             spent: Gauge::default(),
             registry: Registry::default(),
@@ -112,7 +113,7 @@ impl Default for Metrics {
             "Connections to the operator that ended",
             metrics.feed_reconnects.clone(),
         );
-        registry.register("spool_dropped", "Records that were lost", metrics.spool_dropped.clone());
+        metrics.spool.register(&mut registry);
         registry.register(
             "retries_withheld",
             "Retries that the retry budget did not allow",
@@ -185,6 +186,7 @@ mod metrics_page;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spool::Kind;
 
     #[test]
     fn the_page_of_metrics_has_every_one_of_the_sidecar() {
@@ -192,6 +194,7 @@ mod tests {
         metrics.request(Outcome::Answered);
         metrics.attempt(&Name::from("hub"), "ok");
         metrics.snapshot_refused("digest");
+        metrics.spool.dropped(Kind::Call, "full", 1);
         metrics_page::is_of(&metrics.text(), |row| row.starts_with("vox_sidecar_"));
     }
 }

@@ -87,6 +87,11 @@ impl Connection {
         Ok(Self { sender, authority: origin.authority, base, token })
     }
 
+    /// Whether nothing can be sent on it any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
     /// A request with the caller's identity.
     pub(crate) fn request(&self, method: Method, path: &str) -> request::Builder {
         Request::builder()

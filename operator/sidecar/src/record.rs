@@ -148,6 +148,10 @@ pub struct Attempt {
     pub deployment: Name,
     /// Its upstream.
     pub peer: Option<Arc<Peer>>,
+    /// Under which name the scoreboard keeps it; empty before it is known whom it asks.
+    pub model_key: Name,
+    /// The longest input and output together, where that is known.
+    pub context_tokens: Option<u64>,
     /// The span that the upstream saw; 0 before anything was sent.
     pub span: u64,
     /// The upstream's status; 0 when there was none.
@@ -170,6 +174,10 @@ pub struct Attempt {
     pub usage: Option<Tokens>,
     /// What it cost; absent when tokens or prices are unknown.
     pub cost_usd: Option<Cost>,
+    /// What less cached input cost than other input would have.
+    pub cache_savings_usd: Option<Cost>,
+    /// What the answer says against itself.
+    pub signal: Option<&'static str>,
     /// What the day's budget is charged in its place where an answer came and nobody counted it: the worst case, so
     /// that a budget cannot leak.
     pub assumed_usd: Option<Cost>,

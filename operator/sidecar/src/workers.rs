@@ -21,10 +21,11 @@ use crate::config::Settings;
 use crate::keys::Keys;
 use crate::lease::Leases;
 use crate::metrics::Metrics;
+use crate::outcomes::Outcomes;
 use crate::problem::Problem;
 use crate::serve::{Body, Worker, house};
 use crate::serving::Lasting;
-use crate::spool::Spool;
+use crate::spool::{Bounds, Spool};
 use crate::upstream::{Connector, Pool, client_tls};
 
 /// Connections that wait to be accepted, for each worker.
@@ -60,6 +61,8 @@ pub struct Running {
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
     leases: Leases,
+    /// Without an operator there is nobody to send records to.
+    outcomes: Option<Outcomes>,
 }
 
 impl Running {
@@ -85,6 +88,7 @@ impl Drop for Running {
         // What the last requests came to is known now.
         self.leases.close();
         self.app.records.close();
+        drop(self.outcomes.take());
     }
 }
 
@@ -105,7 +109,9 @@ async fn signal() -> Result<(), std::io::Error> {
 pub fn start_workers(settings: Settings) -> Result<Running, StartError> {
     let metrics = Arc::new(Metrics::default());
     let bytes = u64::try_from(settings.spool_bytes).unwrap_or(u64::MAX);
-    let spool = Spool::start(settings.state.join("spool"), bytes, metrics.spool_dropped.clone())?;
+    let age = Duration::from_secs(u64::from(settings.spool_days).saturating_mul(24 * 60 * 60));
+    let spool = Spool::start(settings.state.join("spool"), Bounds { bytes, age }, metrics.spool.clone())?;
+    let shelf = spool.shelf();
     let tls = client_tls(&settings.ca_bundle)
         .inspect_err(|error| tracing::warn!("{error}; https upstreams cannot be called"))
         .ok();
@@ -120,6 +126,10 @@ pub fn start_workers(settings: Settings) -> Result<Running, StartError> {
         stop,
         threads: Vec::new(),
         leases: Leases::start(&app)?,
+        outcomes: match app.settings.snapshot {
+            Some(_) => None,
+            None => Some(Outcomes::start(app.settings.clone(), shelf)?),
+        },
     };
     let probes = (Arc::clone(&app), stopped.clone());
     running.metrics_address =

@@ -5,6 +5,7 @@ mod auth;
 mod catalogs;
 mod health;
 mod leases;
+mod outcomes;
 mod problem;
 mod reviews;
 mod scoreboard;
@@ -36,6 +37,7 @@ pub(crate) async fn control(shared: Shared, tls: RustlsConfig, end: Cancellation
     let authenticator = auth::Authenticator::new(shared.client.clone());
     let routes = catalogs::routes(Arc::clone(&shared), authenticator.clone());
     let routes = routes.merge(leases::routes(Arc::clone(&shared), authenticator.clone()));
+    let routes = routes.merge(outcomes::routes(Arc::clone(&shared), authenticator.clone()));
     let app = bounded(routes.merge(snapshots::routes(shared, authenticator, end.clone())));
     secured(listen, tls, app, end)
         .await

@@ -199,6 +199,8 @@ fn begin(
         record: Attempt {
             deployment: target.id.clone(),
             peer: Some(Arc::clone(&target.place.peer)),
+            model_key: target.key.clone(),
+            context_tokens: target.context_tokens,
             started_ms: millis(call.started().until(now.at)),
             ..Attempt::default()
         },

@@ -12,8 +12,9 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming};
 use tokio::time::{Instant, Sleep};
+use vox_dialects::answer::Signal;
 use vox_dialects::stream::whole_events;
-use vox_dialects::{Ending, StreamTranslator};
+use vox_dialects::{Ending, Finish, StreamTranslator};
 
 use super::Try;
 use super::stream::Held;
@@ -120,6 +121,8 @@ impl Relay {
         let now = attempt.started.later();
         attempt.record.duration_ms = millis(attempt.started.until(now.at));
         attempt.record.finish = facts.finish.as_ref().map(word);
+        let refused = facts.finish == Some(Finish::Refusal);
+        attempt.record.signal = refused.then_some(Signal::Refusal.as_str());
         attempt.record.served = facts.served_model.clone().and_then(name);
         attempt.record.answer = facts.id.clone().and_then(name);
         spent(&mut attempt, &facts.usage, self.images);

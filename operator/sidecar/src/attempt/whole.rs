@@ -1,7 +1,8 @@
 //! An answer that is no stream: read to its end before a byte of it is passed on, because an error can stand in a 200.
 
 use bytes::Bytes;
-use vox_dialects::{AnswerFacts, ClientContext, Finish, Usage, answer};
+use vox_dialects::answer::{self, Signal};
+use vox_dialects::{AnswerFacts, ClientContext, Finish, Usage};
 
 use super::failed::Failed;
 use super::send::{self, Head};
@@ -31,11 +32,14 @@ pub(super) async fn read(
     call.in_flight.hold(body.len());
     if dialect == asked.dialect {
         let facts = answer::read(dialect, &body).map_err(Failed::answered)?;
+        attempt.record.signal = answer::signal(dialect, &body, &facts, call.record.json).map(Signal::as_str);
         note(attempt, asked, facts);
         return Ok(body);
     }
     let context = context(call);
     let answer = answer::translate(dialect, asked.dialect, &body, &context).map_err(Failed::answered)?;
+    let signal = answer::signal(dialect, &body, &answer.facts, call.record.json);
+    attempt.record.signal = signal.map(Signal::as_str);
     note(attempt, asked, answer.facts);
     Ok(answer.body.into())
 }
@@ -77,6 +81,7 @@ pub(super) fn spent(attempt: &mut Try, usage: &Usage, images: u64) {
     if attempt.record.cost_usd.is_none() {
         attempt.record.assumed_usd = attempt.worst_case;
     }
+    attempt.record.cache_savings_usd = attempt.target().and_then(|target| target.prices.savings(&tokens));
     attempt.record.usage = Some(tokens);
 }
 

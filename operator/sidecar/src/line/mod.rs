@@ -116,6 +116,12 @@ impl Line<'_> {
         let Some(attempt) = last else { return };
         peer(out, attempt);
         out.member(key!("vox.deployment"), &*attempt.deployment);
+        out.maybe(key!("vox.model.key"), Some(&*attempt.model_key).filter(|key| !key.is_empty()));
+        if answered {
+            out.maybe(key!("vox.cache_savings_usd"), attempt.cache_savings_usd);
+            out.maybe(key!("vox.context.utilisation"), utilisation(attempt));
+            out.maybe(key!("vox.answer.signal"), attempt.signal.map(Word));
+        }
         out.maybe(key!("gen_ai.response.id"), attempt.answer.as_deref());
         out.maybe(key!("gen_ai.response.model"), served(attempt));
         if let Some(finish) = attempt.finish.as_deref() {
@@ -139,6 +145,7 @@ fn tried(out: &mut Members<'_>, number: usize, attempt: &Attempt) {
     out.maybe(key!("error.type"), (outcome == "failed").then_some(Word(attempt.class)));
     out.maybe(key!("vox.http.status_code"), given(attempt.status));
     out.member(key!("vox.deployment"), &*attempt.deployment);
+    out.maybe(key!("vox.model.key"), Some(&*attempt.model_key).filter(|key| !key.is_empty()));
     peer(out, attempt);
     if let Some(peer) = &attempt.peer {
         out.member(key!("vox.upstream"), &*peer.upstream);
@@ -170,6 +177,16 @@ fn served(attempt: &Attempt) -> Option<&str> {
         attempt.deployment.get(upstream.saturating_add(1)..).filter(|_| attempt.class == "ok")
     };
     attempt.served.as_deref().or_else(called)
+}
+
+/// Input and output as a share of the context, to four places. Some providers count more than the catalog says there is.
+fn utilisation(attempt: &Attempt) -> Option<f64> {
+    let tokens = attempt.usage?;
+    let used = tokens.input?.saturating_add(tokens.output.unwrap_or(0));
+    let context = attempt.context_tokens.filter(|context| *context > 0)?;
+    // Whole ten-thousandths, at most all of them.
+    let share = u128::from(used).saturating_mul(10_000) / u128::from(context);
+    Some(f64::from(u32::try_from(share.min(10_000)).unwrap_or(10_000)) / 10_000.0)
 }
 
 fn tokens(out: &mut Members<'_>, tokens: Option<&Tokens>) {

@@ -49,6 +49,7 @@ prop_compose! {
         (cost, assumed) in any::<(Option<u64>, Option<u64>)>(),
     ) -> Attempt {
         Attempt {
+            model_key: deployment.clone(), context_tokens: None, cache_savings_usd: None, signal: None,
             deployment, peer, span, status, class, started_ms, duration_ms, first_token_ms, answer, served, finish, usage,
             cost_usd: cost.map(Cost::from_pico_usd), assumed_usd: assumed.map(Cost::from_pico_usd),
         }

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Body, Worker, json};
-use crate::ids::now_ms;
+use crate::ids::{now_ms, uuid};
 use crate::problem::Problem;
+use crate::spool::Kind;
+use crate::trace::is_turn;
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -39,6 +41,8 @@ enum Thumb {
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
     kind: &'static str,
+    /// Its own, a `UUIDv7`: what comes twice counts once.
+    id: Uuid,
     received_unix_ms: u64,
     #[serde(flatten)]
     feedback: &'a Feedback,
@@ -57,15 +61,17 @@ pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Resul
     let feedback: Feedback = serde_json::from_slice(&body)
         .map_err(|error| Problem::malformed(format!("failed to read the feedback: {error}")))?;
     check(&feedback).map_err(|why| Problem::malformed(format!("failed to read the feedback: {why}")))?;
-    let line = Line { kind: "feedback", received_unix_ms: now_ms(), feedback: &feedback };
+    let line = Line { kind: "feedback", id: uuid(), received_unix_ms: now_ms(), feedback: &feedback };
     // None of its fields can fail to be written.
-    worker.app.records.put(&serde_json::to_vec(&line).unwrap_or_default());
+    worker.app.records.put(Kind::Feedback, &serde_json::to_vec(&line).unwrap_or_default());
     Ok(json(StatusCode::ACCEPTED, &Accepted { accepted: true }))
 }
 
 fn check(feedback: &Feedback) -> Result<(), &'static str> {
     let within = |value: Option<f64>, least: f64| value.is_none_or(|value| (least..=1.0).contains(&value));
-    if !within(feedback.score, -1.0) {
+    if !is_turn(feedback.decision) {
+        Err("`decision` is no id that an answer carried in x-vox-decision")
+    } else if !within(feedback.score, -1.0) {
         Err("`score` is not between -1 and 1")
     } else if !within(feedback.confidence, 0.0) {
         Err("`confidence` is not between 0 and 1")

@@ -51,6 +51,10 @@ pub struct Target {
     pub header: HeaderValue,
     /// The model's name at its upstream.
     pub model: String,
+    /// `<server>/<model id>`, under which the scoreboard keeps it.
+    pub key: Name,
+    /// The longest input and output together, where that is known.
+    pub context_tokens: Option<u64>,
     /// The longest answer that it can give, where that is known.
     pub max_output_tokens: Option<u64>,
     /// Its upstream.
@@ -187,6 +191,8 @@ impl Served {
             Target {
                 header: header(&deployment.id),
                 model: deployment.entry.model_id.clone(),
+                key: Name::from(format!("{}/{}", place.server, deployment.entry.model_id).as_str()),
+                context_tokens: deployment.entry.context_length_tokens,
                 max_output_tokens: deployment.entry.max_output_tokens,
                 prices: Prices::new(deployment.charged()),
                 breaker: lasting.breaker(&deployment.id, &place.url, Breaker::default),

@@ -6,6 +6,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use vox_contracts::ProviderType;
 use vox_contracts::generated::providers::AuthStyle;
+use vox_contracts::model_key::server_key;
 use vox_dialects::Dialect;
 use vox_routing::Upstream;
 use vox_routing::request::Unavailable;
@@ -23,6 +24,8 @@ const HEADERS: usize = 8;
 pub struct Place {
     /// Whom records name.
     pub peer: Arc<Peer>,
+    /// Who serves there, as the scoreboard has it.
+    pub server: String,
     /// Its base URL, as the snapshot has it.
     pub url: String,
     /// Where it listens; nothing when its URL is none, and then each attempt fails.
@@ -66,6 +69,7 @@ impl Place {
                 port: origin.as_ref().map_or(0, |origin| origin.port),
                 route: upstream.route.as_str(),
             }),
+            server: server_key(&upstream.provider, &upstream.base_url),
             url: upstream.base_url.clone(),
             origin: origin.map(Arc::new),
             path: path.unwrap_or_default(),
@@ -90,6 +94,7 @@ impl Place {
                 provider: "_OTHER".to_owned(),
                 ..Peer::default()
             }),
+            server: "_OTHER".to_owned(),
             url: String::new(),
             origin: None,
             path: String::new(),

@@ -53,8 +53,7 @@ impl Prices {
     pub fn cost(&self, tokens: &Tokens, images: u64) -> Option<Cost> {
         let input = tokens.input?;
         let output = tokens.output.unwrap_or(0);
-        let long = self.long.iter().rev().find(|(above, _)| input > *above);
-        let rates = long.map_or(self.base, |(_, rates)| *rates);
+        let rates = self.rates(input);
         let rate = rates.input?;
         let read = tokens.cache_read.unwrap_or(0).min(input);
         let written = tokens.cache_write.unwrap_or(0).min(input - read);
@@ -67,6 +66,19 @@ impl Prices {
             .plus(self.request)
             .plus(self.image.times(images));
         Some(total)
+    }
+
+    /// What less cached input cost than other input would have; nothing where none was cached, or a price is unknown.
+    #[must_use]
+    pub fn savings(&self, tokens: &Tokens) -> Option<Cost> {
+        let input = tokens.input?;
+        let read = tokens.cache_read.filter(|read| *read > 0)?;
+        Some(self.rates(input).input?.minus(self.cache_read?).times(read.min(input)))
+    }
+
+    fn rates(&self, input: u64) -> Rates {
+        let long = self.long.iter().rev().find(|(above, _)| input > *above);
+        long.map_or(self.base, |(_, rates)| *rates)
     }
 }
 
@@ -98,6 +110,8 @@ mod tests {
             ..Tokens::default()
         };
         assert_eq!(Prices::new(&pricing()).cost(&tokens, 0), Some(usd("2.4")));
+        assert_eq!(Prices::new(&pricing()).savings(&tokens), Some(usd("0.6")));
+        assert_eq!(Prices::new(&pricing()).savings(&Tokens { cache_read: None, ..tokens }), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use vox_contracts::generated::telemetry::{attempt_of_turn, validate_event_strict};
 use vox_routing::snapshot::{Deployment, PolicySnapshot, Snapshot, Upstream as UpstreamSpec};
 use vox_sidecar::config::Args;
+use vox_sidecar::spool::unsealed;
 use vox_sidecar::{Running, start_workers};
 
 use crate::fake::{Message, Step, Upstream, read};
@@ -200,8 +201,12 @@ impl House {
             .map(|entry| entry.unwrap().path())
             .collect();
         files.sort();
-        let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
-        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines = files.iter().map(|file| unsealed(&std::fs::read(file).unwrap()));
+        let text: String = lines.map(|(lines, _)| String::from_utf8(lines).unwrap()).collect();
+        let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        // Kinds have files of their own.
+        let time = |line: &Value| line["startedUnixMs"].as_u64().or(line["receivedUnixMs"].as_u64());
+        lines.sort_by_key(time);
         lines.iter().for_each(is_of_the_contract);
         lines
     }

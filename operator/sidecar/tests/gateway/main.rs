@@ -13,6 +13,7 @@ mod frames;
 mod house;
 mod inputs;
 mod leases;
+mod outcomes;
 mod snapshots;
 mod streams;
 mod telemetry;

@@ -253,7 +253,3 @@ fn feedback(line: FeedbackLine) -> Result<Feedback, Refused> {
         confidence: line.confidence,
     })
 }
-
-#[cfg(test)]
-#[path = "line_tests.rs"]
-mod tests;

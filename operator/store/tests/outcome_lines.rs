@@ -1,6 +1,11 @@
-use serde_json::json;
+//! Lines of a spool as rows: what is taken, and what is refused with which words.
 
-use super::*;
+// Clippy knows test functions, not their helpers.
+#![allow(clippy::unwrap_used)]
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+use vox_store::outcome::{Batch, Refused};
 
 const DECISION: &str = "01a2151c-a0fd-78bc-82eb-0663342c5d5d";
 const TURN: &str = "01a2151c-a0fd-7882-bfd7-d3a0f1baa846";
