@@ -40,10 +40,10 @@ test: ## Everything that must hold: lint, all tests, and those of a cluster, whi
 	$(MAKE) lint
 	e2e/test
 
-bench: ## Measure the data path and the roll-up here; then, on the cluster of the demo where that is up, catalogs and a policy's way to sidecars
+bench: ## Measure the data path, decisions, ingest and the roll-up here; then, on the cluster of the demo where that is up, catalogs and a policy's way to sidecars
 	cargo bench --quiet --locked --package vox-sidecar --bench data_path
 	cargo bench --quiet --locked --package vox-routing --bench decide
-	url=$$($(HARNESS) database) && VOX_TEST_DATABASE_URL=$$url cargo bench --quiet --locked --package vox-store --bench roll_up
+	url=$$($(HARNESS) database) && VOX_TEST_DATABASE_URL=$$url cargo bench --quiet --locked --package vox-store --bench ingest --bench roll_up
 	env=$$($(HARNESS) env) && eval "$$env" && e2e/bench
 
 up: ## Bring up a kind cluster, and an engine where none answers; keeps what is healthy

@@ -45,7 +45,7 @@ const PLAN: &[(&str, Allowed)] = &[
                 "vox-store",
                 "vox-telemetry",
             ],
-            tests: &[],
+            tests: &["vox-sidecar"],
         },
     ),
     (

@@ -160,4 +160,6 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
 }
 
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::*;
 
 /// The URL of a database of one's own, or nothing where no Postgres is named.
-async fn database(name: &str) -> Option<String> {
+pub(super) async fn database(name: &str) -> Option<String> {
     let Ok(url) = std::env::var("VOX_TEST_DATABASE_URL") else {
         eprintln!("skipped: VOX_TEST_DATABASE_URL is not set; `make test` sets it");
         return None;
@@ -27,7 +27,7 @@ async fn database(name: &str) -> Option<String> {
     Some(url.to_string())
 }
 
-fn call(decision: Uuid) -> String {
+pub(super) fn call(decision: Uuid) -> String {
     json!({"kind": "call", "event": "vox.model.error", "startedUnixMs": 1, "attempts": [], "attributes": {
         "vox.trace_id": decision, "vox.decision.id": decision, "vox.endpoint": "chat", "vox.outcome": "refused",
         "gen_ai.operation.name": "chat", "error.type": "too_dear", "vox.latency_ms": 1, "vox.attempts": 0,
