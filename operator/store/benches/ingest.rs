@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use uuid::Uuid;
@@ -17,6 +17,8 @@ use vox_store::Store;
 use vox_store::outcome::{Batch, day};
 
 const ROUNDS: usize = 3;
+/// Bodies under way; a replica of the operator takes up to four.
+const AT_ONCE: [usize; 2] = [1, 2];
 const TABLES: [&str; 2] = ["llm_interaction", "llm_attempt"];
 /// As long as a sidecar's.
 const BODY: usize = 1 << 20;
@@ -73,16 +75,26 @@ fn bodies(calls: usize) -> Vec<String> {
     bodies
 }
 
-async fn ingest(store: &Store, bodies: &[String]) -> (Duration, Duration) {
-    let (begun, mut reading) = (Instant::now(), Duration::ZERO);
-    for body in bodies {
-        let read = Instant::now();
-        let batch = Batch::read("shop", body.as_bytes());
-        reading += read.elapsed();
+/// So many bodies at once, as the control API takes them: a thread reads lines while the database writes others.
+async fn ingest(store: &Store, bodies: &[String], at_once: usize) -> Duration {
+    let begun = Instant::now();
+    let all = futures::stream::iter(bodies.iter().cloned());
+    all.for_each_concurrent(at_once, |body| async move {
+        let batch = tokio::task::spawn_blocking(move || Batch::read("shop", body.as_bytes())).await.unwrap();
         assert!(batch.refused.is_empty(), "{:?}", batch.refused.first());
         store.store_outcomes("shop", "pod", &batch).await.unwrap();
+    })
+    .await;
+    begun.elapsed()
+}
+
+/// Reading lines alone.
+fn reading(bodies: &[String]) -> Duration {
+    let begun = Instant::now();
+    for body in bodies {
+        std::hint::black_box(Batch::read("shop", body.as_bytes()));
     }
-    (begun.elapsed(), reading)
+    begun.elapsed()
 }
 
 async fn rows(connection: &mut PgConnection) -> i64 {
@@ -130,41 +142,48 @@ async fn main() {
     }
     let mut url: url::Url = url.parse().unwrap();
     url.set_path("bench_ingest");
-    let store = Store::open(url.as_str(), 2).unwrap();
+    let store = Store::open(url.as_str(), 4).unwrap();
     store.migrate().await.unwrap();
     store.keep_partitions(day(Uuid::now_v7()), 90).await.unwrap();
     let mut connection = PgConnection::connect(url.as_str()).await.unwrap();
     println!(
-        "== {calls} calls as lines, in bodies of {} KiB: read, checked and stored, each body a transaction",
+        "== {calls} calls as lines, in bodies of {} KiB: read, checked and stored, a transaction for each body",
         BODY >> 10
     );
-    let mut ratios = Vec::new();
+    let mut ratios = AT_ONCE.map(|_| Vec::new());
     for round in 1..=ROUNDS {
         let bodies = bodies(calls);
-        empty(&mut connection).await;
-        let (took, reading) = ingest(&store, &bodies).await;
-        let rows_there = rows(&mut connection).await;
-        ingest(&store, &bodies[..1]).await;
-        assert_eq!(rows(&mut connection).await, rows_there, "what comes again changes nothing");
+        let mut took = Vec::new();
+        for at_once in AT_ONCE {
+            empty(&mut connection).await;
+            took.push(ingest(&store, &bodies, at_once).await);
+        }
+        let there = rows(&mut connection).await;
+        ingest(&store, &bodies, 1).await;
+        assert_eq!(rows(&mut connection).await, there, "what comes again changes nothing");
         let mut tables = Vec::new();
         for table in TABLES {
             tables.push((table, copied(&mut connection, table).await));
         }
         empty(&mut connection).await;
         let plain = copy(&mut connection, &tables).await;
-        assert_eq!(rows(&mut connection).await, rows_there);
-        let speed = |time: Duration| rows_there as f64 / time.as_secs_f64();
-        let ratio = speed(took) / speed(plain);
-        ratios.push(ratio);
+        assert_eq!(rows(&mut connection).await, there);
+        let speed = |time: Duration| there as f64 / time.as_secs_f64();
         println!(
-            "round {round}: {rows_there} rows: ingest {:.0} rows/s ({:.0} % of it reading lines), COPY {:.0} rows/s, ratio {ratio:.2}",
-            speed(took),
-            100.0 * reading.as_secs_f64() / took.as_secs_f64(),
-            speed(plain)
+            "round {round}: {there} rows: COPY {:.0} rows/s; lines are read at {:.0} rows/s",
+            speed(plain),
+            speed(reading(&bodies))
         );
+        for ((at_once, took), ratios) in AT_ONCE.into_iter().zip(took).zip(&mut ratios) {
+            let ratio = speed(took) / speed(plain);
+            ratios.push(ratio);
+            println!("  ingest, {at_once} at once: {:.0} rows/s, {ratio:.2} of COPY", speed(took));
+        }
     }
-    ratios.sort_by(f64::total_cmp);
-    println!("median of the ratios: {:.2}", ratios[ratios.len() / 2]);
+    for (at_once, ratios) in AT_ONCE.into_iter().zip(&mut ratios) {
+        ratios.sort_by(f64::total_cmp);
+        println!("median with {at_once} at once: {:.2} of COPY", ratios[ratios.len() / 2]);
+    }
     store.close().await;
     drop(connection);
     sqlx::query("DROP DATABASE bench_ingest WITH (FORCE)").execute(&mut admin).await.unwrap();

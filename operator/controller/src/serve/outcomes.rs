@@ -119,16 +119,17 @@ impl Intake {
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "TooManyBatches", "too many batches come at once")
                 .retry_after(Duration::from_secs(1))
         };
-        let _held = self.bodies.try_acquire().map_err(|_| busy())?;
+        let held = Arc::clone(&self.bodies).try_acquire_owned().map_err(|_| busy())?;
         let body = read(body).await?;
         // The semaphore is never closed.
-        let turn = timeout(PATIENCE, self.writing.acquire()).await;
-        let _turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
+        let turn = timeout(PATIENCE, Arc::clone(&self.writing).acquire_owned()).await;
+        let turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
         let begun = Instant::now();
         let of = namespace.to_owned();
-        // Some thousand lines keep a thread for as long as they keep the database.
-        let read = tokio::task::spawn_blocking(move || Batch::read(&of, &body)).await;
-        let batch =
+        // Some thousand lines keep a thread for as long as they keep the database. A caller that goes away does not stop
+        // it, so the places stay taken until it has ended.
+        let read = tokio::task::spawn_blocking(move || (Batch::read(&of, &body), held, turn)).await;
+        let (batch, _held, _turn) =
             read.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", "failed"))?;
         let stored = store.store_outcomes(namespace, sidecar, &batch).await?;
         metrics.outcomes(stored, batch.refused.iter().map(|(_, refused)| refused.reason()), begun);

@@ -61,7 +61,8 @@ pub(super) async fn answer(worker: &Worker, request: Request<Incoming>) -> Resul
     let feedback: Feedback = serde_json::from_slice(&body)
         .map_err(|error| Problem::malformed(format!("failed to read the feedback: {error}")))?;
     check(&feedback).map_err(|why| Problem::malformed(format!("failed to read the feedback: {why}")))?;
-    let line = Line { kind: "feedback", id: uuid(), received_unix_ms: now_ms(), feedback: &feedback };
+    let now = now_ms();
+    let line = Line { kind: "feedback", id: uuid(now), received_unix_ms: now, feedback: &feedback };
     // None of its fields can fail to be written.
     worker.app.records.put(Kind::Feedback, &serde_json::to_vec(&line).unwrap_or_default());
     Ok(json(StatusCode::ACCEPTED, &Accepted { accepted: true }))

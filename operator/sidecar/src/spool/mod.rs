@@ -115,17 +115,20 @@ impl Desk {
 
     /// Takes what waits once it is enough or has waited long enough; whether more may come.
     fn take(&self, lines: &mut Lines) -> bool {
-        let mut waiting = self.open();
-        waiting.writing = false;
-        self.written.notify_all();
         let idle = |waiting: &mut Waiting| waiting.bytes == 0 && !waiting.closed;
-        let waiting = self.changed.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.changed.wait_while(self.open(), idle).unwrap_or_else(PoisonError::into_inner);
         let few = |waiting: &mut Waiting| waiting.bytes < BATCH && !waiting.closed && !waiting.urgent;
         let waited = self.changed.wait_timeout_while(waiting, LINGER, few);
         let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut waiting.lines, lines);
         (waiting.bytes, waiting.urgent, waiting.writing) = (0, false, true);
         !waiting.closed
+    }
+
+    /// What was taken is written.
+    fn done(&self) {
+        self.open().writing = false;
+        self.written.notify_all();
     }
 
     fn flush(&self) {
@@ -170,6 +173,7 @@ fn write(desk: &Desk, shelf: &Shelf) {
         for (kind, lines) in Kind::ALL.into_iter().zip(&lines) {
             shelf.write(kind, lines);
         }
+        desk.done();
         if !more {
             return;
         }

@@ -21,6 +21,7 @@ use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 use vox_sidecar::Outcomes;
 use vox_sidecar::config::Args;
+use vox_sidecar::ids::{now_ms, uuid};
 use vox_sidecar::metrics::Metrics as SidecarMetrics;
 use vox_sidecar::spool::{Bounds, Kind, Records as _, Spool};
 
@@ -81,7 +82,7 @@ fn a_sidecar() {
         *ended.lock().unwrap() = true;
     });
     while !*told.lock().unwrap() {
-        let ids: Vec<Uuid> = (0..TOGETHER).map(|_| vox_sidecar::ids::uuid()).collect();
+        let ids: Vec<Uuid> = (0..TOGETHER).map(|_| uuid(now_ms())).collect();
         for (number, id) in ids.iter().enumerate() {
             let kind = if number.is_multiple_of(4) { Kind::Call } else { Kind::Answered };
             spool.put(kind, call(*id).as_bytes());
@@ -89,7 +90,7 @@ fn a_sidecar() {
         spool.flush();
         let said: String = ids.iter().map(|id| format!("id {id}\n")).collect();
         std::io::stdout().write_all(said.as_bytes()).unwrap();
-        sleep(Duration::from_millis(5));
+        sleep(Duration::from_millis(50));
     }
     spool.close();
     drop(outcomes);
