@@ -53,7 +53,7 @@ fn plain(row: &ScoreboardRow, group: Option<Group>) -> [String; 11] {
     };
     let quality = row.quality.map(|quality| {
         let source = row.quality_source.as_deref().unwrap_or("?");
-        format!("{quality:.2} of {} ({source})", row.judged)
+        format!("{quality:.2} ({} by {source})", row.judged)
     });
     [
         over(Group::Model, &row.model_key),
