@@ -59,8 +59,8 @@ impl<'a> Scanner<'a> {
             return Ok(None);
         }
         let offset = self.at;
-        let raw = self.string()?;
-        let name = match raw.as_bytes().contains(&b'\\') {
+        let (raw, escaped) = self.string()?;
+        let name = match escaped {
             false => Cow::Borrowed(raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default()),
             true => crate::json::text(raw)
                 .ok_or(ShapeError::Malformed { offset, expected: "a name without lone surrogates" })?,
@@ -251,9 +251,10 @@ impl<'a> Scanner<'a> {
         if self.at > start { Ok(()) } else { Err(self.malformed("a digit")) }
     }
 
-    /// Passes a string and gives it with its quotation marks.
-    fn string(&mut self) -> Result<&'a str, ShapeError> {
+    /// Passes a string and gives it with its quotation marks, and whether it has escapes.
+    fn string(&mut self) -> Result<(&'a str, bool), ShapeError> {
         let start = self.at;
+        let mut escaped = false;
         self.expect(b'"', "a string")?;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
@@ -267,9 +268,10 @@ impl<'a> Scanner<'a> {
             }
             self.at += length + 1;
             if rest.get(length) == Some(&b'"') {
-                return Ok(self.text.get(start..self.at).unwrap_or_default());
+                return Ok((self.text.get(start..self.at).unwrap_or_default(), escaped));
             }
             self.escape()?;
+            escaped = true;
         }
     }
 
@@ -302,9 +304,7 @@ fn plain(bytes: &[u8]) -> Option<usize> {
     let (short, long) = bytes.split_at(bytes.len().min(SHORT));
     let (words, tail) = short.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
-        if has_special(u64::from_le_bytes(*word))
-            && let Some(at) = word.iter().position(special)
-        {
+        if let Some(at) = first_special(u64::from_le_bytes(*word)) {
             return Some(index * 8 + at);
         }
     }
@@ -316,13 +316,15 @@ fn plain(bytes: &[u8]) -> Option<usize> {
     control_character(searched).or(length).map(|at| short.len() + at)
 }
 
-/// Whether one of eight bytes is below a space, a quotation mark or a backslash.
-fn has_special(word: u64) -> bool {
+/// Which of eight bytes is the first that is below a space, a quotation mark or a backslash. A borrow makes mistakes only
+/// behind a byte that has been found.
+fn first_special(word: u64) -> Option<usize> {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
     let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    below(word, 0x20) | equal(b'"') | equal(b'\\') != 0
+    let found = below(word, 0x20) | equal(b'"') | equal(b'\\');
+    usize::try_from(found.trailing_zeros() / 8).ok().filter(|at| *at < 8)
 }
 
 /// Where the first control character is. The least of all bytes tells whether there is one: the compiler finds that with
