@@ -1,5 +1,8 @@
 //! What happened decides: by the rule, by bounds, with exploration, with prices as billed and contexts that are too small.
 
+// Clippy knows tests by their attribute and does not know their helpers.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::collections::{BTreeMap, HashMap};

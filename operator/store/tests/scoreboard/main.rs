@@ -113,6 +113,9 @@ async fn feedback_that_comes_later_changes_only_what_it_speaks_of() {
     assert_eq!((judged.calls, judged.judged, judged.quality), (1, 1, Some(0.5)));
 }
 
+/// The group of a model and a category.
+type Keyed = fn(&str, &str) -> Key;
+
 #[tokio::test]
 async fn groups_and_namespaces_are_computed_from_the_calls() {
     let Some(store) = store("scoreboard_groups").await else { return };
@@ -120,7 +123,7 @@ async fn groups_and_namespaces_are_computed_from_the_calls() {
     let mut dice = Dice(3);
     let calls: Vec<Call> = (0..200).map(|_| Call::any(&mut dice, Timestamp::now())).collect();
     insert(&mut raw, &calls).await;
-    let groups: [(GroupBy, fn(&str, &str) -> Key); 3] =
+    let groups: [(GroupBy, Keyed); 3] =
         [(GroupBy::Provider, by_provider), (GroupBy::Model, by_model), (GroupBy::Category, by_category)];
     for (group, key) in groups {
         let expected = recompute(&calls, window_begin(Timestamp::now(), 7), key);
