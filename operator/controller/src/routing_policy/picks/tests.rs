@@ -81,7 +81,7 @@ fn a_leader_that_lost_its_place_by_its_record_is_told_with_both_records() {
     assert_eq!(
         changes[0].message,
         "chat is led by hub/dear (40 calls, 90.0 % succeeded, 76.9 to 96.0, quality 100.0 %) and no longer by \
-         hub/cheap (30 calls, 10.0 % succeeded, 3.4 to 25.6, quality 100.0 %)"
+         hub/cheap (30 calls, 10.0 % succeeded, 3.5 to 25.6, quality 100.0 %)"
     );
 }
 
