@@ -283,6 +283,13 @@ mod tests {
         metrics.source("shop", "hub", 1, true, Some(1));
         metrics.policy("shop", "fast", true);
         metrics.outcomes(Stored::default(), std::iter::once("value"), Instant::now());
+        metrics.scoreboard.passed(&vox_store::scoreboard::LastPass {
+            kind: "live".to_owned(),
+            finished_at: jiff::Timestamp::UNIX_EPOCH,
+            took: std::time::Duration::from_secs(1),
+            rows: 1,
+        });
+        metrics.scoreboard.failed("live");
         metrics_page::is_of(&metrics.encode().unwrap(), |row| {
             row.starts_with("vox_") && !row.starts_with("vox_sidecar_")
         });
