@@ -24,7 +24,7 @@ CREATE TABLE model_scoreboard (
     cost_per_success_pusd numeric,
     -- 0 to 1, over the calls that somebody or something judged; NULL where nobody did.
     quality               double precision,
-    -- feedback, signals, or both; NULL where nobody did.
+    -- feedback; NULL where nobody judged.
     quality_source        text,
     judged                bigint NOT NULL,
     input_tokens          bigint NOT NULL,

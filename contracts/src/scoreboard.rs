@@ -85,7 +85,7 @@ pub struct ScoreboardRow {
     pub cost_per_success_usd: Option<Usd>,
     /// 0 to 1, over judged calls.
     pub quality: Option<f64>,
-    /// `feedback`, `signals` or `both`.
+    /// `feedback`; absent where nobody judged.
     pub quality_source: Option<String>,
     /// Calls that were judged.
     pub judged: u64,

@@ -5,22 +5,21 @@
 -- A call's day is that of its id and may lie beside that of its start, at midnight by one.
 WITH judged AS (
     -- One judgement a call, however many speak of it. A score says more than a thumb.
-    SELECT decision_day, decision,
+    SELECT decision_day, decision, namespace,
         avg(CASE WHEN score IS NOT NULL THEN (score::numeric + 1) / 2 WHEN thumb IS NOT NULL THEN (thumb + 1) / 2 END) AS quality,
         bool_or(coalesce(abstain, false)) AS abstained
     FROM llm_feedback
     WHERE decision_day >= ($1::timestamptz AT TIME ZONE 'UTC')::date - 1
-    GROUP BY decision_day, decision
+    GROUP BY decision_day, decision, namespace
 ), said AS (
     -- What a call says of the model of its last try.
-    SELECT i.model_key, i.category, i.provider, i.started_at, i.outcome = 'answered' AS success,
+    SELECT i.model_key, i.category, i.provider, i.started_at, i.outcome = 'answered' AND (i.signal IS NULL OR judged.quality IS NOT NULL) AS success,
         i.latency_ms, i.first_token_ms, i.output_tokens, i.input_tokens, i.cache_read_tokens, i.cache_write_tokens,
         i.cost_pusd, i.cost_pusd IS NULL AS cost_unknown, i.cache_savings_pusd, i.context_utilisation,
-        CASE WHEN judged.quality IS NOT NULL THEN judged.quality WHEN i.signal IS NOT NULL THEN 0 END AS quality,
-        judged.quality IS NOT NULL AS by_feedback,
+        judged.quality,
         coalesce(judged.abstained, false) AS abstained
     FROM llm_interaction AS i
-    LEFT JOIN judged ON judged.decision_day = i.day AND judged.decision = i.decision
+    LEFT JOIN judged ON judged.decision_day = i.day AND judged.decision = i.decision AND judged.namespace = i.namespace
     WHERE i.day >= ($1::timestamptz AT TIME ZONE 'UTC')::date - 1 AND i.day <= $2 AND i.started_at >= $1
         AND i.outcome IN ('answered', 'failed', 'cut') AND i.model_key IS NOT NULL AND i.category IS NOT NULL
         AND ($4 OR (i.model_key, i.category) IN (SELECT * FROM unnest($5::text[], $6::text[])))
@@ -28,7 +27,7 @@ WITH judged AS (
     UNION ALL
     -- What it says of each other model that was tried in vain: a failed call, once, whose cost the last one bears.
     (SELECT DISTINCT ON (i.day, i.decision, a.model_key) a.model_key, i.category, a.provider, i.started_at, false,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, false, NULL, NULL, NULL, false, false
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, false, NULL, NULL, NULL, false
     FROM llm_interaction AS i
     JOIN llm_attempt AS a ON a.day = i.day AND a.decision = i.decision
     WHERE i.day >= ($1::timestamptz AT TIME ZONE 'UTC')::date - 1 AND i.day <= $2 AND i.started_at >= $1
@@ -53,9 +52,7 @@ SELECT
     CASE WHEN NOT bool_or(cost_unknown) THEN coalesce(sum(cost_pusd), 0) END AS cost_pusd,
     avg(quality)::float8 AS quality,
     count(quality) AS judged,
-    CASE WHEN count(quality) = 0 THEN NULL
-        WHEN count(quality) FILTER (WHERE NOT by_feedback) = 0 THEN 'feedback'
-        WHEN count(quality) FILTER (WHERE by_feedback) = 0 THEN 'signals' ELSE 'both' END AS quality_source,
+    CASE WHEN count(quality) > 0 THEN 'feedback' END AS quality_source,
     coalesce(sum(input_tokens), 0)::bigint AS input_tokens,
     coalesce(sum(output_tokens), 0)::bigint AS output_tokens,
     coalesce(sum(cache_read_tokens), 0)::bigint AS cache_read_tokens,

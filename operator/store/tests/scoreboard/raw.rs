@@ -203,13 +203,14 @@ pub(crate) async fn judge(raw: &mut PgConnection, call: &Call, feedback: &[Feedb
     for one in feedback {
         sqlx::query(
             "INSERT INTO llm_feedback (day, feedback, decision_day, decision, namespace, received_at, thumb, score, abstain)
-             VALUES (current_date, gen_random_uuid(), $1, $2, 'shop', now(), $3, $4, $5)",
+             VALUES (current_date, gen_random_uuid(), $1, $2, $6, now(), $3, $4, $5)",
         )
         .bind(call.day())
         .bind(call.id)
         .bind(one.thumb)
         .bind(one.score)
         .bind(one.abstain)
+        .bind(&call.namespace)
         .execute(&mut *raw)
         .await
         .unwrap();

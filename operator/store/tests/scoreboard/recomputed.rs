@@ -73,7 +73,9 @@ pub(crate) fn recompute(
 
 fn figures(cell: &Cell<'_>) -> Figures {
     let own = &cell.own;
-    let good: Vec<&Call> = own.iter().copied().filter(|call| call.outcome == "answered").collect();
+    let stands = |call: &&Call| call.signal.is_none() || judgement(call).is_some();
+    let good: Vec<&Call> =
+        own.iter().copied().filter(|call| call.outcome == "answered").filter(stands).collect();
     let (calls, successes) = (own.len() as i128 + cell.in_vain, good.len() as i128);
     let latencies: Vec<i64> = good.iter().map(|call| call.latency).collect();
     let firsts: Vec<i64> = good.iter().filter_map(|call| call.first_token).collect();
@@ -87,19 +89,14 @@ fn figures(cell: &Cell<'_>) -> Figures {
         })
         .collect();
     let cost = own.iter().map(|call| call.cost.map(i128::from)).sum::<Option<i128>>();
-    let judged: Vec<(f64, bool)> = own.iter().filter_map(|call| judgement(call)).collect();
+    let judged: Vec<f64> = own.iter().filter_map(|call| judgement(call)).collect();
     let contexts: Vec<f64> = own.iter().filter_map(|call| call.context).collect();
     let mean = |all: &[f64]| (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64);
     let sum =
         |of: fn(&Call) -> Option<i64>| Some(own.iter().filter_map(|call| of(call)).map(i128::from).sum());
     // Half a pico-USD is rounded up.
     let per_success = cost.filter(|_| successes > 0).map(|cost| (2 * cost + successes) / (2 * successes));
-    let source = match (judged.iter().any(|(_, said)| *said), judged.iter().any(|(_, said)| !said)) {
-        (true, true) => Some("both"),
-        (true, false) => Some("feedback"),
-        (false, true) => Some("signals"),
-        (false, false) => None,
-    };
+    let source = (!judged.is_empty()).then_some("feedback");
     Figures {
         whole: BTreeMap::from([
             ("calls", Some(calls)),
@@ -120,7 +117,7 @@ fn figures(cell: &Cell<'_>) -> Figures {
         real: BTreeMap::from([
             ("success rate", Some(successes as f64 / calls as f64)),
             ("token p50", middle(per_token)),
-            ("quality", mean(&judged.iter().map(|(quality, _)| *quality).collect::<Vec<_>>())),
+            ("quality", mean(&judged)),
             ("context", mean(&contexts)),
         ]),
         source: source.map(str::to_owned),
@@ -140,17 +137,14 @@ fn middle(mut all: Vec<f64>) -> Option<f64> {
     all.get(place.checked_sub(1)?).copied()
 }
 
-/// What a call is worth, and whether somebody said so.
-fn judgement(call: &Call) -> Option<(f64, bool)> {
+/// What a call is worth, where somebody said so.
+fn judgement(call: &Call) -> Option<f64> {
     let worth = |feedback: &Feedback| {
         let signed = feedback.score.or(feedback.thumb.map(f64::from))?;
         Some((signed + 1.0) / 2.0)
     };
     let said: Vec<f64> = call.feedback.iter().filter_map(worth).collect();
-    match said.len() {
-        0 => call.signal.as_ref().map(|_| (0.0, false)),
-        many => Some((said.iter().sum::<f64>() / many as f64, true)),
-    }
+    (!said.is_empty()).then(|| said.iter().sum::<f64>() / said.len() as f64)
 }
 
 fn abstained(call: &Call) -> bool {

@@ -14,6 +14,9 @@ use vox_routing::snapshot::{Decayed, Evidence, Penalty, Quarantine};
 use vox_routing::{Billed, Record};
 use vox_store::evidence::{BilledPrice, PenaltyHeld, QuarantineHeld, Scored};
 
+/// Quality of fewer judged calls does not count: people speak of what annoyed them, and one of them is no verdict.
+const MIN_JUDGED: u64 = 5;
+
 /// What happened, at all servers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Observations {
@@ -122,7 +125,10 @@ fn evidence(cell: &[Scored]) -> Option<Evidence> {
         category,
         calls: coarse(calls),
         success_per_mille: share(successes, calls),
-        quality_per_mille: routing.and_then(|one| one.quality).and_then(per_mille),
+        quality_per_mille: routing
+            .filter(|one| one.judged >= MIN_JUDGED)
+            .and_then(|one| one.quality)
+            .and_then(per_mille),
         p50_ms: routing.and_then(|one| one.p50_latency_ms).map(coarse),
         judged: coarse(routing.map_or(0, |one| one.judged)),
         context_above: above.min(u64::from(CONTEXT_UTILISATION_TIMES)),
