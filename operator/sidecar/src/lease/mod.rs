@@ -77,6 +77,18 @@ struct Held {
     /// What was unspent after the last grant: less than half of it is too little.
     rest: u64,
     reported: Option<Instant>,
+    /// The limit has changed since the operator last answered.
+    relimited: bool,
+}
+
+impl Held {
+    /// The operator has answered, and the account has what it said.
+    fn heard(&mut self) {
+        self.rest = self.account.rest();
+        self.reported = Some(Instant::now());
+        self.relimited = false;
+        self.budget.heard();
+    }
 }
 
 struct Keeper {
@@ -152,6 +164,13 @@ impl Keeper {
         {
             self.begin(policy, budget, day);
         }
+        if let Some(held) = &mut self.held
+            && held.budget.take_relimited()
+        {
+            held.relimited = true;
+            // What was waited for has come: the next call is answered by the new limit.
+            self.again = Instant::now();
+        }
         self.spread();
         // Before a snapshot is there, nobody knows whether what an earlier run held goes on.
         if Instant::now() >= self.again && self.app.serving.load().is_some() {
@@ -172,7 +191,7 @@ impl Keeper {
         let found = kept.map(|place| self.past.swap_remove(place).1);
         let account = found.unwrap_or_else(|| Arc::new(Account::leased(day, uuid(now_ms()), 0, 0)));
         budget.open(Some(Arc::clone(&account)));
-        let held = Held { policy, budget, account, rest: 0, reported: None };
+        let held = Held { policy, budget, account, rest: 0, reported: None, relimited: false };
         // Before it is asked for: an answer that comes when nobody is there any more is still found.
         let _ = write(&self.app, &held, held.account.usable());
         self.held = Some(held);
@@ -183,8 +202,9 @@ impl Keeper {
         let Some(held) = &self.held else { return false };
         let (waiting, _) = held.budget.demand();
         let rest = held.account.rest();
-        let silent = held.reported.is_none_or(|reported| reported.elapsed() >= REPORT);
-        silent || rest < waiting || rest <= held.rest / 2
+        let since = |time| held.reported.is_none_or(|reported| reported.elapsed() >= time);
+        let short = held.budget.is_short() && since(WHILE_SPENT);
+        since(REPORT) || short || held.relimited || rest < waiting || rest <= held.rest / 2
     }
 
     /// Lets a part of what is granted be spent, once it is written down as spent.
@@ -222,17 +242,13 @@ impl Keeper {
         let pause = match asked {
             Ok(answer) => {
                 account.grant(answer.granted_pico_usd, answer.remaining_pico_usd);
-                held.rest = account.rest();
-                held.reported = Some(Instant::now());
+                held.heard();
                 self.pause.reset();
-                held.budget.tell(false);
                 BETWEEN
             }
             Err(error) if error.code() == codes::BUDGET_SPENT => {
                 account.grant(0, 0);
-                held.rest = account.rest();
-                held.reported = Some(Instant::now());
-                held.budget.tell(false);
+                held.heard();
                 WHILE_SPENT
             }
             Err(error) => {

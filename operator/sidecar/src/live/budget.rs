@@ -43,6 +43,10 @@ pub struct Budget {
     largest: AtomicU64,
     /// What requests wait for, together.
     waiting: AtomicU64,
+    /// A request was refused for want of the day's money since the operator last answered.
+    short: AtomicBool,
+    /// The limit is another one than the operator last granted of.
+    relimited: AtomicBool,
     /// Told when more is needed.
     pub(crate) wanted: Notify,
     /// Told when the operator has answered, or could not.
@@ -60,6 +64,8 @@ impl Budget {
             away: AtomicBool::new(false),
             largest: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
+            short: AtomicBool::new(false),
+            relimited: AtomicBool::new(false),
             wanted: Notify::new(),
             answered: Notify::new(),
         }
@@ -69,8 +75,21 @@ impl Budget {
     pub fn limit_to(&self, per_day: Option<Cost>) {
         let limit = per_day.map_or(NO_LIMIT, amount);
         if self.limit.swap(limit, SeqCst) != limit {
+            self.relimited.store(true, SeqCst);
             self.wanted.notify_one();
         }
+    }
+
+    /// The day's budget; more than any request costs where there is none.
+    #[must_use]
+    pub fn limit(&self) -> Cost {
+        Cost::from_pico_usd(self.limit.load(SeqCst))
+    }
+
+    /// A request was refused because too little of the day is left: what is held may never fall below half of itself, and
+    /// somebody has to ask all the same.
+    pub fn fell_short(&self) {
+        self.short.store(true, SeqCst);
     }
 
     /// Whether the operator has to be asked before anything is spent.
@@ -150,6 +169,7 @@ impl Budget {
                     return Err(NoMoney::Away);
                 }
                 if account.is_some_and(|account| account.falls_short(amount)) {
+                    self.fell_short();
                     return Err(NoMoney::Spent);
                 }
                 self.wanted.notify_one();
@@ -172,6 +192,21 @@ impl Budget {
     /// What requests wait for together, and the largest of them.
     pub(crate) fn demand(&self) -> (u64, u64) {
         (self.waiting.load(SeqCst), self.largest.load(SeqCst))
+    }
+
+    pub(crate) fn is_short(&self) -> bool {
+        self.short.load(SeqCst)
+    }
+
+    /// The operator has said what there is.
+    pub(crate) fn heard(&self) {
+        self.short.store(false, SeqCst);
+        self.tell(false);
+    }
+
+    /// Whether the limit has changed since this was asked last.
+    pub(crate) fn take_relimited(&self) -> bool {
+        self.relimited.swap(false, SeqCst)
     }
 
     /// Another account takes the place of the one before.

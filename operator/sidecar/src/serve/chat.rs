@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use serde::Serialize;
 use vox_dialects::{Dialect, shape};
 use vox_routing::request::Live as _;
-use vox_routing::{Decision, Refusal};
+use vox_routing::{Cost, Decision, Refusal};
 
 use super::{Body, Worker, intake, json};
 use crate::app::App;
@@ -74,16 +74,9 @@ async fn decided(
     call.decided(&served, request, live, decision.as_ref().ok());
     match decision {
         Err(refusal) => {
-            // What is too dear for the request's own limit stays so when the operator is back.
-            let of_the_day = match &refusal {
-                Refusal::BudgetSpent { .. } => true,
-                Refusal::TooDear { limit, .. } => left == Some(*limit),
-                _ => false,
-            };
-            let problem = if of_the_day && served.budget.is_away() {
-                Problem::unpaid(NoMoney::Away, &served.policy)
-            } else {
-                Problem::refused(&refusal)
+            let problem = match unpaid(&served, &refusal, left) {
+                Some(no_money) => Problem::unpaid(no_money, &served.policy),
+                None => Problem::refused(&refusal),
             };
             Err((call, problem))
         }
@@ -92,6 +85,24 @@ async fn decided(
             attempt::run(&worker.pool, call, &served, &asked, &decision, decided).await
         }
     }
+}
+
+/// Whether the day's money is what stops it. What is too dear for the request's own limit, or for a whole day, stays so
+/// when the operator is back and when the next day begins.
+fn unpaid(served: &Served, refusal: &Refusal, left: Option<Cost>) -> Option<NoMoney> {
+    let of_the_day = match refusal {
+        Refusal::BudgetSpent { .. } => true,
+        Refusal::TooDear { limit, cheapest } => left == Some(*limit) && *cheapest <= served.budget.limit(),
+        _ => false,
+    };
+    if !of_the_day {
+        return None;
+    }
+    if served.budget.is_away() {
+        return Some(NoMoney::Away);
+    }
+    served.budget.fell_short();
+    Some(NoMoney::Spent)
 }
 
 /// Who serves it. Where nobody is left, those that are only busy may be waited for.

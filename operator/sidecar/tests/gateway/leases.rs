@@ -1,13 +1,13 @@
 //! A day's budget that an operator leases: spent to its end and no further, whatever happens to the operator, the sidecar
 //! or the clock of the workers.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use vox_contracts::budget::{LeaseAnswer, LeaseRequest};
 
-use crate::fake::{GOOD, Message, Step, Upstream, whole};
+use crate::fake::{GOOD, Message, Step, Upstream, piece, whole};
 use crate::house::{House, folder, put, snapshot, until, upstream};
 
 /// A request of these tests costs USD 0.003, and at worst a little more than USD 0.08.
@@ -18,15 +18,27 @@ struct Operator {
     up: Upstream,
     calls: Arc<Mutex<Vec<LeaseRequest>>>,
     away: Arc<AtomicBool>,
+    limit: Arc<AtomicU64>,
+    /// What it publishes; nothing at first.
+    snapshot: Arc<Mutex<Option<String>>>,
 }
 
 impl Operator {
     fn start(limit: u64) -> Self {
         let calls: Arc<Mutex<Vec<LeaseRequest>>> = Arc::default();
         let away = Arc::new(AtomicBool::new(false));
+        let (limit, snapshot) = (Arc::new(AtomicU64::new(limit)), Arc::<Mutex<Option<String>>>::default());
         let (seen, gone) = (Arc::clone(&calls), Arc::clone(&away));
+        let (most, published) = (Arc::clone(&limit), Arc::clone(&snapshot));
         let granted = Mutex::new(std::collections::HashMap::new());
         let up = Upstream::start(&Arc::default(), move |_, request: &Message| {
+            if let Some(line) =
+                published.lock().unwrap().clone().filter(|_| request.first.contains("/snapshot?"))
+            {
+                let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+                return vec![Step::Send(head.as_bytes().to_vec()), piece(&line), Step::Wait(30_000)];
+            }
+            let limit = most.load(SeqCst);
             if !request.first.starts_with("POST /v1/namespaces/shop/policies/p/leases") || gone.load(SeqCst) {
                 return vec![Step::Cut];
             }
@@ -49,7 +61,7 @@ impl Operator {
             seen.lock().unwrap().push(call);
             whole(200, "", &serde_json::to_string(&answer).unwrap())
         });
-        Self { up, calls, away }
+        Self { up, calls, away, limit, snapshot }
     }
 
     fn calls(&self) -> Vec<LeaseRequest> {
@@ -119,8 +131,20 @@ fn what_the_operator_has_is_spent_to_its_end_and_no_further() {
     let operator = Operator::start(limit);
     let house = open(&operator, folder(), &json!({"perDay": "0.2"}));
     let (answered, refused) = exhaust(&house);
-    assert!(refused == "budget_spent" || refused == "too_dear", "{refused}");
+    assert_eq!(refused, "budget_spent");
     assert!(answered * COST <= limit && answered > 30, "{answered}");
+}
+
+#[test]
+fn a_limit_that_is_raised_while_the_day_is_spent_is_taken_up() {
+    let operator = Operator::start(100_000_000_000);
+    let house = open(&operator, folder(), &json!({"perDay": "0.1"}));
+    assert_eq!(exhaust(&house).1, "budget_spent");
+    let up = vec![upstream("up", &house.upstreams[0].url(), None)];
+    let raised = snapshot(8, up, &json!({"budget": {"perDay": "1"}})).write().unwrap();
+    operator.limit.store(1_000_000_000_000, SeqCst);
+    *operator.snapshot.lock().unwrap() = Some(String::from_utf8(raised).unwrap() + "\n");
+    until("it is taken up", || house.ask().status() == 200);
 }
 
 #[test]
