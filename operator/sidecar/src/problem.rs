@@ -44,6 +44,20 @@ impl Problem {
         Self::new(400, "malformed_request", Outcome::ClientError, message)
     }
 
+    /// The request chooses what the policy chooses.
+    #[must_use]
+    pub fn not_the_clients(member: &str) -> Self {
+        Self::malformed(match member {
+            "service_tier" | "speed" => format!(
+                "`{member}` asks for what costs more than the prices that are known: leave it out, or ask for the standard one"
+            ),
+            _ => format!(
+                "`{member}` is not taken: which models, hosts and add-ons serve is for the RoutingPolicy to say. Leave it \
+                 out, and name an alias, a model or vox/<category> in `model`"
+            ),
+        })
+    }
+
     /// The body is too long.
     #[must_use]
     pub fn too_large(limit: usize) -> Self {

@@ -2,6 +2,7 @@
 //!
 //! The pass validates the whole JSON text, so that a request that is passed through as it came cannot be malformed.
 
+mod chosen;
 mod content;
 pub(crate) mod scanner;
 
@@ -96,6 +97,9 @@ pub struct RequestShape<'a> {
     pub messages_range: Option<Range<usize>>,
     /// The first 32 members of `metadata` that are texts, such as a hint for routing.
     pub metadata: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The first member by which the client chooses what a policy chooses for it: other models, hosts, paid add-ons, or a
+    /// dearer tier. It must not reach an upstream.
+    pub chosen: Option<&'static str>,
     /// `temperature` as it was written.
     pub temperature: Option<&'a str>,
     /// Offset right behind the opening brace.
@@ -152,6 +156,15 @@ const READ: &[&str] = &[
     "metadata",
     "temperature",
     "n",
+    "models",
+    "route",
+    "provider",
+    "plugins",
+    "preset",
+    "fallbacks",
+    "providerOptions",
+    "service_tier",
+    "speed",
 ];
 
 /// Reads a request's shape. The body's size is for the caller to bound.
@@ -250,6 +263,12 @@ impl<'a> Pass<'a> {
                 Ok(())
             }
             "metadata" => self.metadata(),
+            "models" | "route" | "provider" | "plugins" | "preset" | "fallbacks" | "providerOptions"
+            | "service_tier" | "speed" => {
+                let raw = self.scanner.value()?;
+                self.shape.chosen = self.shape.chosen.or_else(|| chosen::chosen(member, raw));
+                Ok(())
+            }
             _ => self.format(),
         }
     }

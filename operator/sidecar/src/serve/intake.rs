@@ -30,6 +30,9 @@ pub(super) fn request(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Request, Problem> {
+    if let Some(member) = shape.chosen {
+        return Err(Problem::not_the_clients(member));
+    }
     let ours = headers.keys().any(|name| name.as_str().starts_with("x-vox-"));
     let hints = Hints { shape, headers, ours };
     let choice = match shape.model.as_deref() {

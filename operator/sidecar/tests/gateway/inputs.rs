@@ -100,6 +100,8 @@ fn odd_numbers_and_unknown_parts_are_for_the_upstream_to_judge() {
         r#""n":2"#,
         r#""model":null"#,
         r#""model":"""#,
+        r#""service_tier":"default""#,
+        r#""provider":null"#,
     ] {
         let answer = post(&house, CHAT, "", format!("{{{members},{messages}}}").as_bytes());
         assert_eq!(answer.status(), 200, "{members}: {answer:?}");
@@ -138,6 +140,9 @@ fn refusals_are_told_in_the_clients_dialect_with_the_decision() {
         };
         told(&house, "", &with("model", json!("no-such")), 404, "unknown_model");
         told(&house, "", &with("model", json!("vox/no-such")), 404, "unknown_model");
+        for member in ["models", "route", "provider", "plugins", "preset", "service_tier", "speed"] {
+            told(&house, "", &with(member, json!("priority")), 400, "malformed_request");
+        }
         told(&house, "x-vox-category: cooking\r\n", &plain, 400, "malformed_request");
         told(&house, "", &with("x", json!("x".repeat(2000))), 413, "body_too_large");
         told(&house, "content-encoding: gzip\r\n", &plain, 415, "unsupported_encoding");
