@@ -13,6 +13,7 @@ pub mod call;
 pub mod config;
 pub mod feed;
 pub mod ids;
+mod impatient;
 pub mod keys;
 mod lease;
 pub mod line;

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::config::Settings;
+use crate::impatient::Impatient;
 use crate::keys::Keys;
 use crate::lease::Leases;
 use crate::metrics::Metrics;
@@ -32,6 +33,8 @@ use crate::upstream::{Connector, Pool, client_tls};
 const BACKLOG: u32 = 1024;
 /// A head that does not come in this time is not waited for.
 const HEAD: Duration = Duration::from_secs(30);
+/// As much of what goes on is put into a buffer for a client that does not read, in bytes; a stream's upstream waits then.
+const BUFFER: usize = 64 << 10;
 /// How often idle connections are looked through.
 const SWEEP: Duration = Duration::from_secs(15);
 
@@ -206,8 +209,8 @@ async fn work(app: Arc<App>, connector: Connector, listener: TcpListener, stoppe
         }
     };
     let sweeping = tokio::task::spawn_local(sweeper);
-    let drain = worker.app.settings.drain;
-    accept(&listener, stopped, drain, move |request| {
+    let (drain, idle) = (worker.app.settings.drain, worker.app.settings.timeouts.idle);
+    accept(&listener, stopped, (drain, idle), move |request| {
         let worker = Rc::clone(&worker);
         async move { worker.answer(request).await }
     })
@@ -217,7 +220,8 @@ async fn work(app: Arc<App>, connector: Connector, listener: TcpListener, stoppe
 
 async fn keep_house(app: Arc<App>, listener: TcpListener, stopped: watch::Receiver<bool>) {
     let feeding = tokio::task::spawn_local(crate::feed::run(Arc::clone(&app)));
-    accept(&listener, stopped, Duration::ZERO, move |request| {
+    let idle = app.settings.timeouts.idle;
+    accept(&listener, stopped, (Duration::ZERO, idle), move |request| {
         let app = Arc::clone(&app);
         async move {
             let path = request.uri().path();
@@ -229,11 +233,12 @@ async fn keep_house(app: Arc<App>, listener: TcpListener, stopped: watch::Receiv
     feeding.abort();
 }
 
-/// Serves connections until it is asked to stop; then those under way may end, for so long.
+/// Serves connections until it is asked to stop; then those under way may end, for so long. A connection to which nothing
+/// could be written for `idle` is over.
 async fn accept<F: Future<Output = http::Response<Body>> + 'static>(
     listener: &TcpListener,
     mut stopped: watch::Receiver<bool>,
-    drain: Duration,
+    (drain, idle): (Duration, Duration),
     answer: impl Fn(Request<Incoming>) -> F + Clone + 'static,
 ) {
     let mut connections = tokio::task::JoinSet::new();
@@ -242,7 +247,7 @@ async fn accept<F: Future<Output = http::Response<Body>> + 'static>(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn_local(serve(stream, handed.clone(), answer.clone()));
+                    connections.spawn_local(serve(stream, idle, handed.clone(), answer.clone()));
                 }
                 Err(error) => {
                     // Out of file descriptors, mostly: a pause lets some of them go.
@@ -260,6 +265,7 @@ async fn accept<F: Future<Output = http::Response<Body>> + 'static>(
 
 async fn serve<F: Future<Output = http::Response<Body>> + 'static>(
     stream: TcpStream,
+    idle: Duration,
     mut stopped: watch::Receiver<bool>,
     answer: impl Fn(Request<Incoming>) -> F + 'static,
 ) {
@@ -275,7 +281,8 @@ async fn serve<F: Future<Output = http::Response<Body>> + 'static>(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD)
-            .serve_connection(TokioIo::new(stream), service)
+            .max_buf_size(BUFFER)
+            .serve_connection(TokioIo::new(Impatient::new(stream, idle)), service)
     );
     tokio::select! {
         // In this order, since the connection has news far more often.
