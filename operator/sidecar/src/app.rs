@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
 use tokio::sync::Notify;
 use uuid::Uuid;
 use vox_routing::Request;
@@ -39,7 +40,7 @@ pub struct App {
     /// The bound on retries.
     pub retries: Retries,
     in_flight: AtomicUsize,
-    /// Bytes of bodies that the requests under way hold.
+    /// Bytes of bodies that the requests under way hold, and of answers that are not written yet.
     held: AtomicUsize,
     decisions: Mutex<VecDeque<Arc<Remembered>>>,
 }
@@ -69,9 +70,11 @@ pub struct Remembered {
     pub record: OnceLock<Record>,
 }
 
-/// A request under way; dropped, it is one less.
+/// A request that comes or is under way; dropped, it is one less.
 pub struct InFlight {
     app: Arc<App>,
+    /// Whether it has a place among those under way.
+    placed: bool,
     /// Bytes of bodies that it holds.
     held: usize,
 }
@@ -109,15 +112,35 @@ impl App {
         }
     }
 
-    /// A place for one more request, if there is one.
+    /// One more request whose body is still to come, if there is a place for it now. It takes none before its body is here:
+    /// bodies that come slowly would keep all places. Until then only its bytes count.
     #[must_use]
-    pub fn enter(self: &Arc<Self>) -> Option<InFlight> {
-        if self.in_flight.fetch_add(1, Relaxed) >= self.settings.max_in_flight {
-            self.in_flight.fetch_sub(1, Relaxed);
-            return None;
-        }
-        self.metrics.in_flight.inc();
-        Some(InFlight { app: Arc::clone(self), held: 0 })
+    pub fn arrive(self: &Arc<Self>) -> Option<InFlight> {
+        (self.in_flight.load(Relaxed) < self.settings.max_in_flight).then(|| self.holder())
+    }
+
+    fn holder(self: &Arc<Self>) -> InFlight {
+        InFlight { app: Arc::clone(self), placed: false, held: 0 }
+    }
+
+    /// Bytes that count as held until the last of them is written, or the connection is gone. A client that does not read
+    /// what it asked for must not be able to have any number of answers kept for it.
+    #[must_use]
+    pub fn keep(self: &Arc<Self>, bytes: Bytes) -> Bytes {
+        let mut holder = self.holder();
+        // Counted and not refused: whoever comes next is refused in its place.
+        holder.hold(bytes.len());
+        Bytes::from_owner(Kept { bytes, _holder: holder })
+    }
+
+    /// Whether as much is held as may be.
+    #[must_use]
+    pub fn holds_too_much(&self) -> bool {
+        self.held.load(Relaxed) > self.most_held()
+    }
+
+    fn most_held(&self) -> usize {
+        self.settings.max_in_flight_bytes.max(self.settings.max_body)
     }
 
     /// Keeps a decision for a while; the oldest goes.
@@ -138,13 +161,36 @@ impl App {
     }
 }
 
+/// Bytes that are counted while they are here.
+struct Kept {
+    bytes: Bytes,
+    _holder: InFlight,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl InFlight {
+    /// Its body is here: takes a place among those under way, if there is one.
+    #[must_use]
+    pub fn enter(&mut self) -> bool {
+        if self.app.in_flight.fetch_add(1, Relaxed) >= self.app.settings.max_in_flight {
+            self.app.in_flight.fetch_sub(1, Relaxed);
+            return false;
+        }
+        self.app.metrics.in_flight.inc();
+        self.placed = true;
+        true
+    }
+
     /// So many bytes more of a body are held. False when all requests together hold more than may be.
     pub fn hold(&mut self, bytes: usize) -> bool {
         let before = self.app.held.fetch_add(bytes, Relaxed);
         self.held = self.held.saturating_add(bytes);
-        let settings = &self.app.settings;
-        before.saturating_add(bytes) <= settings.max_in_flight_bytes.max(settings.max_body)
+        before.saturating_add(bytes) <= self.app.most_held()
     }
 
     /// Nothing is held any more.
@@ -156,7 +202,9 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.release();
-        self.app.in_flight.fetch_sub(1, Relaxed);
-        self.app.metrics.in_flight.dec();
+        if self.placed {
+            self.app.in_flight.fetch_sub(1, Relaxed);
+            self.app.metrics.in_flight.dec();
+        }
     }
 }

@@ -80,11 +80,11 @@ pub struct Settings {
     /// The longest answer that is not a stream, and the most that is held back of one that is, in bytes, or with KiB, MiB.
     #[arg(long, env = "VOX_MAX_ANSWER", default_value = "64MiB", value_parser = size)]
     pub max_answer: usize,
-    /// The most requests under way; further ones are refused at once.
+    /// The most requests under way, counted from the end of their bodies; further ones are refused at once.
     #[arg(long, env = "VOX_MAX_IN_FLIGHT", default_value_t = 1024)]
     pub max_in_flight: usize,
-    /// The most bytes of bodies of requests under way, and of answers that are read whole, in bytes, or with KiB, MiB;
-    /// further requests are refused. One body may always be as long as --max-body.
+    /// The most bytes of bodies of requests as far as they have come, and of answers that are read whole until they are
+    /// written, in bytes, or with KiB, MiB; further requests are refused. One body may always be as long as --max-body.
     #[arg(long, env = "VOX_MAX_IN_FLIGHT_BYTES", default_value = "64MiB", value_parser = size)]
     pub max_in_flight_bytes: usize,
     /// The most bytes of records that wait on disk. Where they are too many, calls that were answered go first, the oldest
@@ -117,7 +117,7 @@ pub struct Timeouts {
     /// From the head of a streamed answer to its first token.
     #[arg(id = "first_token_timeout", long = "first-token-timeout", env = "VOX_FIRST_TOKEN_TIMEOUT", default_value = "60s", value_parser = duration)]
     pub first_token: Duration,
-    /// Between two pieces of a streamed answer.
+    /// Between two pieces of a streamed answer, and for a client to take a piece of any answer.
     #[arg(id = "idle_timeout", long = "idle-timeout", env = "VOX_IDLE_TIMEOUT", default_value = "60s", value_parser = duration)]
     pub idle: Duration,
 }

@@ -28,7 +28,8 @@ pub(super) async fn read(
     let body = tokio::time::timeout_at(time.until.into(), reading).await;
     let body = body.map_err(|_| Failed::late(time.class))??;
     kept.give_back();
-    // Counted and not refused: it is paid. Whoever comes next is refused in its place.
+    // Counted and not refused: it is paid. Whoever comes next is refused in its place. It is counted on until it is written
+    // (`App::keep`).
     call.in_flight.hold(body.len());
     if dialect == asked.dialect {
         let facts = answer::read(dialect, &body).map_err(Failed::answered)?;

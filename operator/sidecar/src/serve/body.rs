@@ -6,6 +6,9 @@ use hyper::body::Incoming;
 
 use crate::app::InFlight;
 
+/// Room for so many bytes is made on somebody's word that they will come.
+const AHEAD: usize = 1 << 20;
+
 /// Why there is no body.
 pub(super) enum NoBody {
     /// It did not come to its end.
@@ -16,8 +19,9 @@ pub(super) enum NoBody {
     TooMuch,
 }
 
-/// A body of at most so many bytes, which are counted as held. One that is not taken is read on for a while without being
-/// kept: a client that is still sending does not read, and would not see the answer.
+/// A body of at most so many bytes, which are counted as held when they have come: what is only announced costs nothing.
+/// One that is not taken is read on for a while without being kept: a client that is still sending does not read, and would
+/// not see the answer.
 pub(super) async fn read(
     mut body: Incoming,
     limit: usize,
@@ -25,18 +29,15 @@ pub(super) async fn read(
     place: &mut InFlight,
 ) -> Result<Bytes, NoBody> {
     let mut all = BytesMut::new();
-    let (mut length, mut counted) = (0_usize, announced.min(limit));
-    let mut refused = (!place.hold(counted)).then_some(NoBody::TooMuch);
+    let mut length = 0_usize;
+    let mut refused = None;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| NoBody::Broken)?.into_data() else { continue };
         length = length.saturating_add(data.len());
         if length > limit {
             refused = Some(NoBody::TooLong);
-        } else if length > counted {
-            if !place.hold(length.saturating_sub(counted)) {
-                refused = Some(NoBody::TooMuch);
-            }
-            counted = length;
+        } else if refused.is_none() && !place.hold(data.len()) {
+            refused = Some(NoBody::TooMuch);
         }
         if refused.is_some() {
             all = BytesMut::new();
@@ -51,7 +52,7 @@ pub(super) async fn read(
             return Ok(data);
         }
         if all.is_empty() {
-            all.reserve(announced.min(limit));
+            all.reserve(announced.min(AHEAD));
         }
         all.extend_from_slice(&data);
     }

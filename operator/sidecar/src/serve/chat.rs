@@ -30,7 +30,7 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let app = &worker.app;
-    let Some(in_flight) = app.enter() else {
+    let Some(in_flight) = app.arrive() else {
         app.metrics.request(Outcome::Refused);
         return Problem::overloaded(app.settings.max_in_flight).response(dialect, None);
     };

@@ -63,6 +63,14 @@ impl Body {
     pub fn relay(relay: Relay) -> Self {
         Self::Relay(Box::new(relay))
     }
+
+    /// Counts as held until it is written.
+    fn kept(self, app: &Arc<App>) -> Self {
+        match self {
+            Self::Whole(Some(bytes)) => Self::Whole(Some(app.keep(bytes))),
+            other => other,
+        }
+    }
 }
 
 impl hyper::body::Body for Body {
@@ -96,6 +104,10 @@ impl hyper::body::Body for Body {
 impl Worker {
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        self.answered(request).await.map(|body| body.kept(&self.app))
+    }
+
+    async fn answered(&self, request: Request<Incoming>) -> Response<Body> {
         let path = request.uri().path();
         // A base URL that ends in a slash must not make another path.
         let path = if path.len() > 1 { path.trim_end_matches('/') } else { path }.to_owned();
@@ -161,6 +173,10 @@ impl Worker {
 
     /// What only tells.
     fn read_only(&self, path: &str, headers: &HeaderMap) -> Option<Result<Response<Body>, Problem>> {
+        // Whoever probes is answered all the same.
+        if path.starts_with("/v") && self.app.holds_too_much() {
+            return Some(Err(Problem::overloaded_bytes(self.app.settings.max_in_flight_bytes)));
+        }
         if let Some(decision) = path.strip_prefix("/vox/v1/explain/") {
             return Some(explain::answer(&self.app, decision));
         }
@@ -173,12 +189,12 @@ impl Worker {
         house(&self.app, path).map(Ok)
     }
 
-    /// A place for one more request.
+    /// One more request, if there is a place for it.
     fn enter(&self) -> Result<InFlight, Problem> {
-        self.app.enter().ok_or_else(|| Problem::overloaded(self.app.settings.max_in_flight))
+        self.app.arrive().ok_or_else(|| Problem::overloaded(self.app.settings.max_in_flight))
     }
 
-    /// A request's body, as far as it may be long, in the time that it may take.
+    /// A request's body, as far as it may be long, in the time that it may take; then the request takes its place.
     async fn body(&self, head: &HeaderMap, body: Incoming, place: &mut InFlight) -> Result<Bytes, Problem> {
         if let Some(encoding) = head.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
             return Err(Problem::encoding(&String::from_utf8_lossy(encoding.as_bytes())));
@@ -193,6 +209,7 @@ impl Worker {
             Err(NoBody::Broken) => {
                 Err(Problem::malformed("the request's body did not come to its end".to_owned()))
             }
+            Ok(_) if !place.enter() => Err(Problem::overloaded(settings.max_in_flight)),
             Ok(body) => Ok(body),
         }
     }

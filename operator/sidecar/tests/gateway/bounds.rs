@@ -2,10 +2,11 @@
 
 use std::io::{BufReader, Write as _};
 use std::net::TcpStream;
+use std::sync::atomic::Ordering::SeqCst;
 
 use serde_json::{Value, json};
 
-use crate::fake::{GOOD, Message, Step, read, whole};
+use crate::fake::{GOOD, Message, Step, chunk, piece, read, stream_head, whole};
 use crate::house::{House, question, until};
 
 fn answering(more: &[&str]) -> House {
@@ -72,7 +73,7 @@ fn the_bytes_of_bodies_under_way_are_bounded() {
 }
 
 #[test]
-fn a_body_that_comes_too_slowly_does_not_keep_its_place() {
+fn a_body_that_comes_too_slowly_takes_no_place() {
     let house = answering(&["--body-timeout", "400ms", "--max-in-flight", "1"]);
     for path in [
         "/v1/chat/completions",
@@ -81,21 +82,74 @@ fn a_body_that_comes_too_slowly_does_not_keep_its_place() {
         "/vox/v1/decide",
         "/vox/v1/feedback",
     ] {
-        let mut client = TcpStream::connect(house.address).unwrap();
-        client
-            .write_all(format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\n{{").as_bytes())
-            .unwrap();
-        until("it has a place", || house.get("/metrics").body.contains("vox_sidecar_in_flight 1"));
-        // A piece now and then does not help.
-        let refused = house.send("POST", path, "", "{}");
-        let error = &refused.json()["error"];
-        assert_eq!((refused.status(), &error["code"]), (503, &json!("overloaded")), "{path}");
-        let late = read(&mut BufReader::new(client)).unwrap();
-        let error = &late.json()["error"];
-        assert_eq!((late.status(), &error["code"]), (408, &json!("body_timeout")), "{path}");
-        until("the place is free", || house.get("/metrics").body.contains("vox_sidecar_in_flight 0"));
+        let slow: Vec<_> = (0..4).map(|_| announcing(&house, path, 900, b"{")).collect();
+        assert_eq!(house.ask().status(), 200, "{path}");
+        for client in slow {
+            let late = read(&mut BufReader::new(client)).unwrap();
+            let error = &late.json()["error"];
+            assert_eq!((late.status(), &error["code"]), (408, &json!("body_timeout")), "{path}");
+        }
     }
+}
+
+#[test]
+fn more_requests_than_may_be_under_way_are_refused() {
+    let house = House::with(1, &json!({}), &["--max-in-flight", "1"], |_, _| vec![Step::Wait(15_000)]);
+    let _first = house.connect("POST", "/v1/chat/completions", "", &question(false).to_string());
+    until("it is asked", || house.calls() == 1);
+    let refused = house.ask();
+    assert_eq!((refused.status(), code(&refused)), (503, json!("overloaded")));
+    assert!(refused.body.contains("1 requests are under way"), "{}", refused.body);
+}
+
+/// A connection on which a body of this length was announced, and this beginning of it sent.
+fn announcing(house: &House, path: &str, length: usize, begun: &[u8]) -> TcpStream {
+    let mut client = TcpStream::connect(house.address).unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+    client.write_all(&[head.as_bytes(), begun].concat()).unwrap();
+    client
+}
+
+#[test]
+fn bodies_that_are_only_announced_hold_nothing() {
+    let house = answering(&["--max-body", "1MiB", "--max-in-flight-bytes", "2MiB"]);
+    let held: Vec<_> = (0..4).map(|_| announcing(&house, "/v1/chat/completions", 1 << 20, b"{")).collect();
     assert_eq!(house.ask().status(), 200);
+    drop(held);
+}
+
+#[test]
+fn answers_that_nobody_reads_are_held_until_the_client_is_gone() {
+    // More than the system takes for a client that does not read.
+    let long = GOOD.replace("hello", &"x".repeat(16 << 20));
+    let house = House::with(
+        1,
+        &json!({}),
+        &["--max-in-flight-bytes", "8MiB", "--max-body", "1KiB"],
+        move |number, _| whole(200, "", if number == 0 { &long } else { GOOD }),
+    );
+    let client = house.connect("POST", "/v1/chat/completions", "", &question(false).to_string());
+    client.peek(&mut [0]).unwrap();
+    let refused = house.ask();
+    assert_eq!((refused.status(), code(&refused)), (503, json!("overloaded")));
+    assert_eq!(house.get("/v1/models").status(), 503, "what is long is not told either");
+    assert_eq!(house.get("/healthz").status(), 200);
+    drop(client);
+    until("nothing is held any more", || house.ask().status() == 200);
+}
+
+#[test]
+fn a_stream_whose_client_does_not_read_ends() {
+    let house = House::with(1, &json!({}), &["--idle-timeout", "300ms"], |_, _| {
+        let long = chunk(&"x".repeat(64 << 10));
+        let pieces = (0..512).map(move |_| piece(&long));
+        [stream_head()].into_iter().chain(pieces).chain([Step::Wait(60_000)]).collect()
+    });
+    let client = house.connect("POST", "/v1/chat/completions", "", &question(true).to_string());
+    client.peek(&mut [0]).unwrap();
+    until("its place is free", || house.get("/metrics").body.contains("vox_sidecar_in_flight 0"));
+    until("its upstream is told", || house.upstreams[0].gone.load(SeqCst) == 1);
+    drop(client);
 }
 
 #[test]
