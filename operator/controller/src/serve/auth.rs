@@ -1,9 +1,13 @@
 //! Who calls. A caller shows a ServiceAccount token of audience `vox`; the API server says whose it is. Answers are kept
 //! for a short while, by the token's hash, so that a busy sidecar costs the API server one review a minute.
 
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::{ConnectInfo, FromRequestParts};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
 use kube::api::PostParams;
@@ -49,6 +53,29 @@ impl User {
     }
 }
 
+/// What a call says of its caller.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) headers: HeaderMap,
+    /// Where the connection comes from.
+    from: Option<IpAddr>,
+}
+
+impl Shown {
+    pub(crate) fn of(parts: &Parts) -> Self {
+        let from = parts.extensions.get().map(|ConnectInfo(from): &ConnectInfo<SocketAddr>| from.ip());
+        Self { headers: parts.headers.clone(), from }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Shown {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts))
+    }
+}
+
 /// Asks the API server who a token belongs to.
 #[derive(Clone)]
 pub(crate) struct Authenticator {
@@ -76,8 +103,8 @@ impl Authenticator {
     }
 
     /// The user behind the request's token.
-    pub(crate) async fn user(&self, headers: &HeaderMap) -> Result<Arc<User>, Problem> {
-        let token = bearer(headers).ok_or_else(|| {
+    pub(crate) async fn user(&self, shown: &Shown) -> Result<Arc<User>, Problem> {
+        let token = bearer(&shown.headers).ok_or_else(|| {
             Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "TokenMissing",
@@ -85,11 +112,11 @@ impl Authenticator {
             )
         })?;
         // Two calls with one new token ask the API server once.
-        let user =
-            self.known.try_get_with(sha256(token.as_bytes()), self.review(token)).await.map_err(|error| {
-                tracing::warn!(error = &*error as &dyn std::error::Error, "no token was reviewed");
-                problem(&error)
-            })?;
+        let reviewing = self.review(token, shown.from);
+        let user = self.known.try_get_with(sha256(token.as_bytes()), reviewing).await.map_err(|error| {
+            tracing::warn!(error = &*error as &dyn std::error::Error, from = ?shown.from, "no token was reviewed");
+            problem(&error)
+        })?;
         user.ok_or_else(|| {
             Problem::new(
                 StatusCode::UNAUTHORIZED,
@@ -104,9 +131,9 @@ impl Authenticator {
         &self,
         metrics: &Metrics,
         namespace: &str,
-        headers: &HeaderMap,
+        shown: &Shown,
     ) -> Result<Arc<User>, Problem> {
-        let user = self.user(headers).await.inspect_err(|_| {
+        let user = self.user(shown).await.inspect_err(|_| {
             metrics.call_refused("token");
             tracing::warn!(target: "audit", namespace, "call refused: no valid token");
         })?;
@@ -123,8 +150,8 @@ impl Authenticator {
         ))
     }
 
-    async fn review(&self, token: &str) -> Result<Option<Arc<User>>, Error> {
-        let _permit = self.reviews.permit().await?;
+    async fn review(&self, token: &str, from: Option<IpAddr>) -> Result<Option<Arc<User>>, Error> {
+        let _permit = self.reviews.permit(from).await?;
         let spec =
             TokenReviewSpec { token: Some(token.to_owned()), audiences: Some(vec![AUDIENCE.to_owned()]) };
         let review = TokenReview { spec, ..TokenReview::default() };

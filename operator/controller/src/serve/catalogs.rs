@@ -20,7 +20,7 @@ use vox_contracts::entry::CatalogSourceRef;
 use vox_crds::ModelCatalogSource;
 use vox_store::catalog::{PublishLimits, RunIdentity, SourceIdentity};
 
-use super::auth::Authenticator;
+use super::auth::{Authenticator, Shown};
 use super::problem::Problem;
 use crate::control_plane::Shared;
 use crate::model_catalog_source::validate::{ValidatedSource, validate};
@@ -77,7 +77,7 @@ impl FromRequestParts<Calls> for Caller {
                 return Err(bad(&format!("{what} is no name of a Kubernetes object")));
             }
         }
-        let user = calls.authenticator.user(&parts.headers).await.inspect_err(|_| {
+        let user = calls.authenticator.user(&Shown::of(parts)).await.inspect_err(|_| {
             calls.shared.metrics.call_refused("token");
             tracing::warn!(target: "audit", namespace = source.namespace, source = source.name, path = parts.uri.path(), "call refused: no valid token");
         })?;

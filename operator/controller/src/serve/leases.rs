@@ -14,7 +14,7 @@ use vox_crds::RoutingPolicySpec;
 use vox_store::Store;
 use vox_store::budget::Leased;
 
-use super::auth::Authenticator;
+use super::auth::{Authenticator, Shown};
 use super::problem::Problem;
 use crate::control_plane::Shared;
 use crate::names::is_object_name;
@@ -42,7 +42,7 @@ pub(super) fn routes(shared: Shared, authenticator: Authenticator) -> Router {
 async fn lease(
     State(calls): State<Calls>,
     path: Result<Path<(String, String)>, PathRejection>,
-    headers: HeaderMap,
+    shown: Shown,
     body: Result<Json<LeaseRequest>, JsonRejection>,
 ) -> Response {
     let answered = async {
@@ -53,7 +53,7 @@ async fn lease(
                 return Err(bad(format!("{what} is no name of a Kubernetes object")));
             }
         }
-        calls.authenticator.of_namespace(&calls.shared.metrics, &namespace, &headers).await?;
+        calls.authenticator.of_namespace(&calls.shared.metrics, &namespace, &shown).await?;
         let Json(request) =
             body.map_err(|error| Problem::new(error.status(), "BadRequest", error.body_text()))?;
         check(&request)?;

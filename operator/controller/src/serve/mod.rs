@@ -65,7 +65,8 @@ async fn secured(
 ) -> std::io::Result<()> {
     let handle = Handle::new();
     drain(handle.clone(), end);
-    axum_server::bind_rustls(listen, tls).handle(handle).serve(app.into_make_service()).await
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    axum_server::bind_rustls(listen, tls).handle(handle).serve(app).await
 }
 
 /// Serves probes and metrics until told to end.

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::auth::{Authenticator, User};
+use super::auth::{Authenticator, Shown, User};
 use super::problem::Problem;
 use crate::control_plane::Shared;
 use crate::names::is_object_name;
@@ -67,7 +67,7 @@ async fn follow(
     State(calls): State<Calls>,
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<After>, QueryRejection>,
-    headers: HeaderMap,
+    shown: Shown,
 ) -> Result<Response, Problem> {
     let bad = |error: String| Problem::new(StatusCode::BAD_REQUEST, "BadRequest", error);
     let Path(namespace) = path.map_err(|error| bad(error.to_string()))?;
@@ -77,7 +77,7 @@ async fn follow(
     }
     // It only counts; a name that no policy has is no reason to leave a sidecar without what decides.
     let policy = policy.filter(|policy| is_object_name(policy));
-    let user = calls.authenticator.of_namespace(&calls.shared.metrics, &namespace, &headers).await?;
+    let user = calls.authenticator.of_namespace(&calls.shared.metrics, &namespace, &shown).await?;
     let presence =
         calls.shared.presences.open(&namespace, caller(&user), policy, after, keys(&missing)).ok_or_else(
             || {
@@ -91,7 +91,7 @@ async fn follow(
             },
         )?;
     let newest = calls.shared.snapshots.follow(&calls.shared.store, &namespace).await?;
-    let gzip = takes_gzip(&headers);
+    let gzip = takes_gzip(&shown.headers);
     let lines = lines(newest, after, gzip, presence, calls.end.clone());
     let mut response =
         ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response();
