@@ -5,7 +5,7 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -87,8 +87,13 @@ async fn answer(
     request: &LeaseRequest,
     now: Timestamp,
 ) -> Result<LeaseAnswer, Problem> {
+    if request.day > latest(now) {
+        let message =
+            format!("{} has not begun by the operator's clock: nothing of it can be spent", request.day);
+        return Err(Problem::new(StatusCode::CONFLICT, codes::WRONG_DAY, message));
+    }
     let limit = limit(store, namespace, policy).await?;
-    // What was under way at midnight is reported afterwards; whoever only reports may do so for any day.
+    // What was under way at midnight is reported afterwards; whoever only reports may do so for any day before.
     let asks = !request.settled && request.need_pico_usd.max(request.want_pico_usd) > 0;
     let today = is_today(request.day, now);
     if asks && !today {
@@ -96,7 +101,12 @@ async fn answer(
             format!("{} is not today: a lease is of one day (UTC), by the operator's clock", request.day);
         return Err(Problem::new(StatusCode::CONFLICT, codes::WRONG_DAY, message));
     }
-    let granting = today.then_some(limit);
+    // A lease outlives the budget that it was granted of: what was spent of it is booked. Only grants need a budget.
+    if limit.is_none() && (asks || !store.is_leased(namespace, policy, request).await?) {
+        let message = format!("no policy {namespace}/{policy} with spec.budget.perDayUsd serves");
+        return Err(Problem::new(StatusCode::NOT_FOUND, codes::NO_BUDGET, message));
+    }
+    let granting = limit.filter(|_| today);
     match store.lease(namespace, policy, request, granting, now).await? {
         Leased::Closed => Err(Problem::new(
             StatusCode::CONFLICT,
@@ -117,18 +127,21 @@ async fn answer(
     }
 }
 
-/// The day's budget of the generation that serves, in pico-USD. Where two objects had the name, the smaller one counts.
-async fn limit(store: &Store, namespace: &str, policy: &str) -> Result<u64, Problem> {
+/// The day's budget of the generation that serves, in pico-USD; nothing where it has none. Where two objects had the name,
+/// the smaller one counts.
+async fn limit(store: &Store, namespace: &str, policy: &str) -> Result<Option<u64>, Problem> {
     let programmed = store.programmed(namespace).await?;
     let named = programmed.iter().filter(|programmed| programmed.name == policy);
     let limits = named.filter_map(|programmed| {
         let spec: RoutingPolicySpec = serde_json::from_value(programmed.spec.clone()).ok()?;
         spec.to_policy(policy, programmed.generation).ok()?.budget.per_day
     });
-    limits.min().map(vox_routing::Cost::pico_usd).ok_or_else(|| {
-        let message = format!("no policy {namespace}/{policy} with spec.budget.perDayUsd serves");
-        Problem::new(StatusCode::NOT_FOUND, codes::NO_BUDGET, message)
-    })
+    Ok(limits.min().map(vox_routing::Cost::pico_usd))
+}
+
+/// The last day that has begun, here or on a node whose clock is ahead a little.
+fn latest(now: Timestamp) -> Date {
+    now.checked_add(SKEW).unwrap_or(now).to_zoned(TimeZone::UTC).date()
 }
 
 /// Whether this is the day, here or on a node whose clock differs a little.

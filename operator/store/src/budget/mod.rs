@@ -94,6 +94,21 @@ impl Store {
         })
     }
 
+    /// Whether this lease of the policy is known, settled or not.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_leased(&self, namespace: &str, policy: &str, call: &LeaseRequest) -> Result<bool> {
+        let row =
+            sqlx::query("SELECT 1 FROM budget_lease WHERE lease = $1 AND namespace = $2 AND policy = $3")
+                .bind(call.lease)
+                .bind(namespace)
+                .bind(policy)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(row.is_some())
+    }
+
     /// The budgets of this day of all policies that serve and have one.
     ///
     /// # Errors
