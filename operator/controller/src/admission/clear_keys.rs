@@ -14,19 +14,31 @@ use super::inject::{ENABLED, LABEL};
 const SHORTEST: usize = 16;
 /// Where kinds keep a pod's spec; the first that is there.
 const SPECS: [&str; 3] = ["/spec/jobTemplate/spec/template/spec", "/spec/template/spec", "/spec"];
+/// Where kinds keep a pod's own annotations, which everybody reads as well; all that are there.
+const ANNOTATIONS: [&str; 3] = [
+    "/metadata/annotations",
+    "/spec/template/metadata/annotations",
+    "/spec/jobTemplate/spec/template/metadata/annotations",
+];
+/// As whom the API server knows the controllers of Kubernetes: each by an account of its own, or all as one.
+const CONTROLLERS: (&str, &str) = ("system:serviceaccount:kube-system:", "system:kube-controller-manager");
 /// Kinds whose templates are looked at themselves.
 const OWNERS: [&str; 6] = ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob"];
 
 /// Where a key stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    container: String,
+    /// Nothing for the pod itself.
+    container: Option<String>,
     place: String,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "container {}: {}", self.container, self.place)
+        match &self.container {
+            Some(container) => write!(f, "container {container}: {}", self.place),
+            None => f.write_str(&self.place),
+        }
     }
 }
 
@@ -41,8 +53,8 @@ pub(crate) enum Verdict {
     Refused(String),
 }
 
-/// Judges an object that is written, and what it was before, null where it is new.
-pub(crate) fn judge(object: &Value, before: &Value) -> Verdict {
+/// Judges an object that this user writes, and what it was before, null where it is new.
+pub(crate) fn judge(object: &Value, before: &Value, user: &str) -> Verdict {
     let found = find(object);
     if found.is_empty() {
         return Verdict::Clean;
@@ -53,14 +65,19 @@ pub(crate) fn judge(object: &Value, before: &Value) -> Verdict {
         "vox: the key of a provider stands in clear in {}. Put it into a Secret and name that in `valueFrom.secretKeyRef`; or label the pod {LABEL}: {ENABLED} and name the Secret in the `credentials` of a RoutingPolicy, and the workload needs no key",
         places.join("; ")
     );
-    if is_owned(object) || found.iter().all(|place| known.contains(place)) {
+    if is_owned(object) && is_controller(user) || found.iter().all(|place| known.contains(place)) {
         Verdict::Tolerated(message)
     } else {
         Verdict::Refused(message)
     }
 }
 
-/// Whether a controller made it from a template that was itself looked at.
+/// Whether this is a controller of Kubernetes. An owner alone proves nothing: whoever writes a pod writes its owners, too.
+fn is_controller(user: &str) -> bool {
+    user.starts_with(CONTROLLERS.0) || user == CONTROLLERS.1
+}
+
+/// Whether it is made from a template that was itself looked at, as it says.
 fn is_owned(object: &Value) -> bool {
     let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten();
     owners.into_iter().any(|owner| {
@@ -70,10 +87,14 @@ fn is_owned(object: &Value) -> bool {
 }
 
 fn find(object: &Value) -> Vec<Place> {
-    let Some(spec) = SPECS.iter().find_map(|path| object.pointer(path)) else { return Vec::new() };
+    let annotations = ANNOTATIONS.iter().filter_map(|path| object.pointer(path)?.as_object()).flatten();
+    let annotations = annotations.filter(|(_, value)| value.as_str().is_some_and(holds_key));
+    let annotations =
+        annotations.map(|(name, _)| Place { container: None, place: format!("annotation {name}") });
+    let Some(spec) = SPECS.iter().find_map(|path| object.pointer(path)) else { return annotations.collect() };
     let containers =
         ["initContainers", "containers"].iter().filter_map(|of| spec.get(of)?.as_array()).flatten();
-    containers.flat_map(in_container).collect()
+    annotations.chain(containers.flat_map(in_container)).collect()
 }
 
 fn in_container(container: &Value) -> Vec<Place> {
@@ -92,8 +113,25 @@ fn in_container(container: &Value) -> Vec<Place> {
             places.push(part.to_owned());
         }
     }
+    for handler in HANDLERS {
+        if container.pointer(handler).is_some_and(in_handler) {
+            places.push(handler.trim_start_matches('/').replace('/', "."));
+        }
+    }
     let container = text(container, "name");
-    places.into_iter().map(|place| Place { container: container.clone(), place }).collect()
+    places.into_iter().map(|place| Place { container: Some(container.clone()), place }).collect()
+}
+
+/// What Kubernetes runs or calls at a container's beginning and end, and to see whether it lives.
+const HANDLERS: [&str; 5] =
+    ["/lifecycle/postStart", "/lifecycle/preStop", "/startupProbe", "/livenessProbe", "/readinessProbe"];
+
+/// Whether a command, a path or a header of such a handler holds a key.
+fn in_handler(handler: &Value) -> bool {
+    let list = |path: &str| handler.pointer(path).and_then(Value::as_array).into_iter().flatten();
+    let headers = list("/httpGet/httpHeaders").filter_map(|header| header.get("value"));
+    let all = list("/exec/command").chain(headers).chain(handler.pointer("/httpGet/path"));
+    all.filter_map(Value::as_str).any(holds_key)
 }
 
 /// Whether a variable is where clients look for a provider's key.
@@ -129,7 +167,7 @@ mod tests {
     }
 
     fn refusal(object: &Value) -> String {
-        match judge(object, &Value::Null) {
+        match judge(object, &Value::Null, "alice") {
             Verdict::Refused(message) => message,
             other => panic!("{other:?}"),
         }
@@ -148,7 +186,7 @@ mod tests {
     #[test]
     fn a_provider_whose_keys_look_like_nothing_is_known_by_its_variable() {
         assert!(refusal(&env("MISTRAL_API_KEY", &key(""))).contains("MISTRAL_API_KEY"));
-        assert_eq!(judge(&env("SOME_ID", &key("")), &Value::Null), Verdict::Clean);
+        assert_eq!(judge(&env("SOME_ID", &key("")), &Value::Null, "alice"), Verdict::Clean);
     }
 
     #[test]
@@ -167,14 +205,21 @@ mod tests {
         for value in
             ["", PLACEHOLDER, "dummy", "sk-placeholder", "any-key-will-do-here", "$(KEY_FROM_SECRET_1)"]
         {
-            assert_eq!(judge(&env("OPENAI_API_KEY", value), &Value::Null), Verdict::Clean, "{value}");
+            assert_eq!(
+                judge(&env("OPENAI_API_KEY", value), &Value::Null, "alice"),
+                Verdict::Clean,
+                "{value}"
+            );
         }
         for value in ["sk-learn-pipeline-worker-2024", "hf_hub_download_cache_dir_1", "task-sk-1"] {
-            assert_eq!(judge(&env("NAME", value), &Value::Null), Verdict::Clean, "{value}");
+            assert_eq!(judge(&env("NAME", value), &Value::Null, "alice"), Verdict::Clean, "{value}");
         }
         let secret =
             json!({ "name": "OPENAI_API_KEY", "valueFrom": { "secretKeyRef": { "name": "s", "key": "k" } } });
-        assert_eq!(judge(&pod(json!({ "name": "app", "env": [secret] })), &Value::Null), Verdict::Clean);
+        assert_eq!(
+            judge(&pod(json!({ "name": "app", "env": [secret] })), &Value::Null, "alice"),
+            Verdict::Clean
+        );
     }
 
     #[test]
@@ -189,12 +234,43 @@ mod tests {
     #[test]
     fn what_runs_already_goes_on_and_a_new_key_in_it_does_not() {
         let old = env("GROQ_API_KEY", &key("gsk_"));
-        assert!(matches!(judge(&old, &old), Verdict::Tolerated(_)), "an update that adds none");
-        assert!(matches!(judge(&old, &env("GROQ_API_KEY", "")), Verdict::Refused(_)));
+        assert!(matches!(judge(&old, &old, "alice"), Verdict::Tolerated(_)), "an update that adds none");
+        assert!(matches!(judge(&old, &env("GROQ_API_KEY", ""), "alice"), Verdict::Refused(_)));
         let mut owned = old.clone();
         owned["metadata"]["ownerReferences"] = json!([{ "kind": "ReplicaSet", "controller": true }]);
-        assert!(matches!(judge(&owned, &Value::Null), Verdict::Tolerated(_)), "its template was looked at");
+        let controllers =
+            ["system:serviceaccount:kube-system:replicaset-controller", "system:kube-controller-manager"];
+        for controller in controllers {
+            let verdict = judge(&owned, &Value::Null, controller);
+            assert!(matches!(verdict, Verdict::Tolerated(_)), "its template was looked at");
+        }
+        for user in ["alice", "", "system:serviceaccount:shop:replicaset-controller"] {
+            assert!(
+                matches!(judge(&owned, &Value::Null, user), Verdict::Refused(_)),
+                "{user} writes owners at will"
+            );
+        }
         owned["metadata"]["ownerReferences"] = json!([{ "kind": "Unheard", "controller": true }]);
-        assert!(matches!(judge(&owned, &Value::Null), Verdict::Refused(_)));
+        assert!(matches!(judge(&owned, &Value::Null, controllers[0]), Verdict::Refused(_)));
+    }
+
+    #[test]
+    fn handlers_probes_and_annotations_are_looked_at() {
+        let key = key("sk-ant-");
+        let header = json!({ "httpGet": { "httpHeaders": [{ "name": "x-api-key", "value": key }] } });
+        let run =
+            json!({ "exec": { "command": ["sh", "-c", format!("curl -H 'x-api-key: {key}' http://x")] } });
+        for (place, container) in [
+            ("readinessProbe", json!({ "name": "app", "readinessProbe": header })),
+            ("livenessProbe", json!({ "name": "app", "livenessProbe": run })),
+            ("lifecycle.preStop", json!({ "name": "app", "lifecycle": { "preStop": run } })),
+        ] {
+            let message = refusal(&pod(container));
+            assert!(message.contains(&format!("container app: {place}")), "{message}");
+        }
+        let mut annotated = pod(json!({ "name": "app" }));
+        annotated["metadata"]["annotations"] = json!({ "note": format!("the key is {key}") });
+        let message = refusal(&annotated);
+        assert!(message.contains("annotation note") && !message.contains(&key), "{message}");
     }
 }

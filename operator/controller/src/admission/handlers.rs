@@ -97,8 +97,8 @@ fn sidecar(calls: &Calls, request: Request) -> Result<Answer, Failed> {
 }
 
 fn clear_keys(request: Request) -> Answer {
-    let Request { uid, namespace, object, old_object } = request;
-    match judge(&object, &old_object) {
+    let Request { uid, namespace, object, old_object, user_info } = request;
+    match judge(&object, &old_object, &user_info.username) {
         Verdict::Clean => Answer::allow(uid, Vec::new()),
         Verdict::Tolerated(message) => Answer::allow(uid, vec![message]),
         Verdict::Refused(message) => {

@@ -105,7 +105,7 @@ pub(crate) fn inject(pod: &Value, policies: &[Policy], settings: &Injection) -> 
     }
     let mut warnings: Vec<String> = choice(named, policies).into_iter().collect();
     let mut after = pod.clone();
-    if !is_injected(pod) {
+    if !is_injected(pod, settings) {
         let keys: Vec<&Policy> =
             policies.iter().filter(|policy| named.is_none_or(|name| policy.name == name)).collect();
         add(&mut after, named, &keys, settings, &mut warnings)?;
@@ -123,10 +123,24 @@ fn is_windows(pod: &Value) -> bool {
     says("/spec/os/name") || says("/spec/nodeSelector/kubernetes.io~1os")
 }
 
-/// Whether the pod has its sidecar: a container of that name alone may be the user's own.
-fn is_injected(pod: &Value) -> bool {
+/// Whether the pod has its sidecar. The annotation and a container of that name may be the user's own; ours is known by
+/// what it runs. What others added to it stays: Kubernetes' defaults, and what another webhook wants in all containers.
+fn is_injected(pod: &Value, settings: &Injection) -> bool {
+    let same = |container: &Value| {
+        let text = |member| container.get(member).and_then(Value::as_str);
+        text("image").is_some_and(|image| repository(image) == repository(&settings.image))
+            && text("restartPolicy") == Some("Always")
+            && ["command", "args"].iter().all(|member| container.get(member).is_none())
+    };
     pod.pointer("/metadata/annotations/vox.dev~1injected").is_some()
-        && containers(pod, "initContainers").any(|container| name(container) == Some(NAME))
+        && containers(pod, "initContainers").any(|one| name(one) == Some(NAME) && same(one))
+}
+
+/// An image without its tag or digest: while the operator is upgraded, a replica sees what one of another version put there.
+fn repository(image: &str) -> &str {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    let tag = name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'));
+    tag.map_or(name, |(name, _)| name)
 }
 
 /// What is unclear about the policy that will serve; nothing when one is sure to.

@@ -23,6 +23,16 @@ pub(crate) struct Request {
     /// What it was before; null where it is new.
     #[serde(default)]
     pub(crate) old_object: Value,
+    /// Who writes it.
+    #[serde(default)]
+    pub(crate) user_info: UserInfo,
+}
+
+/// Who the API server took the caller for.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct UserInfo {
+    #[serde(default)]
+    pub(crate) username: String,
 }
 
 /// What it is answered.

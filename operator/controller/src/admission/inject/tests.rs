@@ -166,6 +166,24 @@ fn pods_that_cannot_have_one_are_refused_with_what_to_do() {
 }
 
 #[test]
+fn a_container_of_the_sidecars_name_is_the_sidecar_only_if_it_runs_it() {
+    let settings = settings();
+    let forged = |change: fn(&mut Value)| {
+        let mut pod = patched(&pod(), &inject(&pod(), &[policy("shop", false)], &settings).unwrap());
+        pod["spec"]["volumes"] = json!([]);
+        change(&mut pod["spec"]["initContainers"][0]);
+        inject(&pod, &[policy("shop", false)], &settings)
+    };
+    assert_eq!(forged(|vox| vox["image"] = json!("mine:1")), Err(Refusal::NameTaken));
+    assert_eq!(forged(|vox| vox["command"] = json!(["sh"])), Err(Refusal::NameTaken));
+    assert_eq!(forged(|vox| vox["args"] = json!(["--listen=0.0.0.0:1"])), Err(Refusal::NameTaken));
+    assert!(forged(|vox| vox["image"] = json!("vox-sidecar:2")).is_ok(), "of another version");
+    assert!(forged(|vox| vox["terminationMessagePath"] = json!("/dev/x")).is_ok(), "others add to it");
+    assert_eq!(repository("host:5000/a/b:1@sha256:0"), "host:5000/a/b");
+    assert_eq!(repository("host:5000/a/b"), "host:5000/a/b");
+}
+
+#[test]
 fn pods_that_did_not_ask_and_pods_of_windows_are_left() {
     let mut unlabelled = pod();
     unlabelled["metadata"]["labels"] = json!({ "vox.dev/inject": "disabled" });
