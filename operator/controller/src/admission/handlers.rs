@@ -2,15 +2,17 @@
 //! caller has itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use futures::StreamExt as _;
 use http::StatusCode;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::clear_keys::{Verdict, judge};
 use super::inject::{Injection, inject};
@@ -19,8 +21,13 @@ use super::review::{Answer, Question, Request};
 
 /// The API server takes objects of up to 3 MiB.
 const LONGEST: usize = 4 << 20;
-/// So many questions are read at the same time: whoever reaches the port must not fill the memory.
+/// So many questions are read at the same time: whoever reaches the port must not fill the memory. A question is read when
+/// all of it is here.
 const AT_ONCE: usize = 8;
+/// Bytes of questions that are here, or in part: eight of the longest.
+const BYTES: usize = AT_ONCE * LONGEST;
+/// The API server sends a question in one go; somebody who takes his time keeps nobody waiting for longer.
+const COMING: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 struct Calls {
@@ -28,12 +35,40 @@ struct Calls {
     injection: Option<Arc<Injection>>,
     policies: Arc<Policies>,
     reading: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+}
+
+impl Calls {
+    fn new(injection: Option<Injection>, policies: Arc<Policies>) -> Self {
+        let [reading, bytes] = [AT_ONCE, BYTES].map(|permits| Arc::new(Semaphore::new(permits)));
+        Self { injection: injection.map(Arc::new), policies, reading, bytes }
+    }
+
+    /// A body that has come to its end, and its share of the bytes that may be here. Only what has come is counted.
+    async fn whole(&self, body: Body) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), String> {
+        let (mut all, mut held) = (Vec::new(), None::<OwnedSemaphorePermit>);
+        let mut pieces = body.into_data_stream();
+        while let Some(data) = pieces.next().await {
+            let data = data.map_err(|error| error.to_string())?;
+            if all.len().saturating_add(data.len()) > LONGEST {
+                return Err(format!("it is longer than {LONGEST} bytes"));
+            }
+            let share = u32::try_from(data.len()).unwrap_or(u32::MAX);
+            let share = Arc::clone(&self.bytes).acquire_many_owned(share).await;
+            let share = share.map_err(|error| error.to_string())?;
+            match &mut held {
+                Some(held) => held.merge(share),
+                None => held = Some(share),
+            }
+            all.extend_from_slice(&data);
+        }
+        Ok((all, held))
+    }
 }
 
 /// `POST /admission/inject` and `POST /admission/validate`.
 pub(crate) fn routes(injection: Option<Injection>, policies: Arc<Policies>) -> Router {
-    let calls =
-        Calls { injection: injection.map(Arc::new), policies, reading: Arc::new(Semaphore::new(AT_ONCE)) };
+    let calls = Calls::new(injection, policies);
     Router::new()
         .route("/admission/inject", post(injected))
         .route("/admission/validate", post(validated))
@@ -62,10 +97,12 @@ async fn answer(
     body: Body,
     decide: impl Fn(Request) -> Result<Answer, Failed>,
 ) -> Result<Answer, Failed> {
-    let _reading = calls.reading.acquire().await;
     let bad =
         |error: String| (StatusCode::BAD_REQUEST, format!("failed to read the AdmissionReview: {error}"));
-    let body = to_bytes(body, LONGEST).await.map_err(|error| bad(error.to_string()))?;
+    let coming = tokio::time::timeout(COMING, calls.whole(body)).await;
+    let late = |_| (StatusCode::REQUEST_TIMEOUT, "the AdmissionReview did not come in time".to_owned());
+    let (body, _held) = coming.map_err(late)?.map_err(bad)?;
+    let _reading = calls.reading.acquire().await;
     let question: Question = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
     decide(question.request)
 }
@@ -121,7 +158,7 @@ mod tests {
     use super::*;
 
     fn calls() -> Calls {
-        Calls { injection: None, policies: Arc::default(), reading: Arc::new(Semaphore::new(AT_ONCE)) }
+        Calls::new(None, Arc::default())
     }
 
     #[tokio::test]
@@ -147,6 +184,26 @@ mod tests {
         for body in [Body::from("{}"), Body::from(vec![b' '; LONGEST + 1])] {
             assert_eq!(injected(State(calls()), body).await.status(), 400);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn questions_that_do_not_come_keep_nobody_else_waiting() {
+        let calls = calls();
+        let never = || {
+            let begun = futures::stream::iter([Ok::<_, std::io::Error>("{")]);
+            Body::from_stream(begun.chain(futures::stream::pending()))
+        };
+        let waiting: Vec<_> =
+            (0..100).map(|_| tokio::spawn(validated(State(calls.clone()), never()))).collect();
+        tokio::task::yield_now().await;
+        let review = json!({ "request": { "uid": "1", "namespace": "shop", "object": {} } }).to_string();
+        let begun = tokio::time::Instant::now();
+        assert_eq!(validated(State(calls), Body::from(review)).await.status(), 200);
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        for late in waiting {
+            assert_eq!(late.await.unwrap().status(), 408);
+        }
+        assert_eq!(begun.elapsed(), COMING);
     }
 
     #[test]
