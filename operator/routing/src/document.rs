@@ -20,6 +20,8 @@ struct Document<'a> {
     namespace: Cow<'a, str>,
     version: u64,
     digest: Cow<'a, str>,
+    /// Binds the version to the digest, which is without it.
+    seal: Cow<'a, str>,
     deployments: Vec<Cow<'a, Deployment>>,
     policies: Vec<PolicyDocument<'a>>,
 }
@@ -77,6 +79,12 @@ fn digest_of(
     Ok(format!("sha256:{}", hex::encode(hash.finalize())))
 }
 
+/// What makes another version of the same content another document: a sidecar never goes back, so a version that somebody
+/// changed would keep it from all that follow.
+fn seal(version: u64, digest: &str) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(format!("{version} {digest}"))))
+}
+
 /// The document's bytes.
 pub(crate) fn write(snapshot: &Snapshot) -> Result<Vec<u8>, serde_json::Error> {
     let (deployments, policies) = share(&snapshot.policies);
@@ -85,6 +93,7 @@ pub(crate) fn write(snapshot: &Snapshot) -> Result<Vec<u8>, serde_json::Error> {
         namespace: Cow::Borrowed(&snapshot.namespace),
         version: snapshot.version,
         digest: Cow::Borrowed(&snapshot.digest),
+        seal: Cow::Owned(seal(snapshot.version, &snapshot.digest)),
         deployments,
         policies,
     })
@@ -103,7 +112,9 @@ pub(crate) fn read(json: &[u8]) -> Result<Snapshot, SnapshotError> {
         return Err(SnapshotError::Form { found: schema_version });
     }
     let document: Document<'static> = serde_json::from_slice(json)?;
-    if digest_of(&document.namespace, &document.deployments, &document.policies)? != document.digest {
+    if digest_of(&document.namespace, &document.deployments, &document.policies)? != document.digest
+        || seal(document.version, &document.digest) != document.seal
+    {
         return Err(SnapshotError::Digest);
     }
     let shared: Vec<Arc<Deployment>> =

@@ -12,8 +12,8 @@ use crate::document;
 use crate::policy::Policy;
 
 /// The form of the document. A reader refuses another one and keeps what it has; the operator publishes anew when it
-/// begins to write another one, because the form is part of the digest. 1 had a copy of its models in each policy, 2 said
-/// nothing of how a policy takes what happened.
+/// begins to write another one, because the form is part of the digest. 1 had a copy of its models in each policy, 2 no seal,
+/// and it said nothing of how a policy takes what happened.
 pub const SCHEMA_VERSION: u32 = 3;
 
 /// All policies of one namespace with all that they may pick.
@@ -23,7 +23,8 @@ pub struct Snapshot {
     pub namespace: String,
     /// Counts upwards; a sidecar never goes back.
     pub version: u64,
-    /// `sha256:…` over the document without this field and without the version: equal when nothing that decides changed.
+    /// `sha256:…` over the document without this field and without the version: equal when nothing that decides changed. The
+    /// written document binds the two by a seal.
     pub digest: String,
     /// The policies, ascending by name.
     pub policies: Vec<PolicySnapshot>,

@@ -14,7 +14,9 @@ const HEAD: usize = 1024;
 struct Document<'a> {
     schema_version: u32,
     namespace: &'a str,
+    version: u64,
     digest: &'a str,
+    seal: &'a str,
     #[serde(borrow)]
     deployments: &'a RawValue,
     #[serde(borrow)]
@@ -51,10 +53,13 @@ pub(super) fn version(line: &[u8]) -> Option<u64> {
 /// Checks the digest; nothing where the policy is not in it.
 pub(super) fn check(line: &[u8], policy: &str) -> anyhow::Result<Option<Holds>> {
     let document: Document<'_> = serde_json::from_slice(line).context("a snapshot is no document")?;
-    let Document { schema_version, namespace, digest, deployments, policies } = document;
+    let Document { schema_version, namespace, version, digest, seal, deployments, policies } = document;
     let content = format!("[{schema_version},{namespace:?},{deployments},{policies}]");
     if format!("sha256:{}", hex::encode(Sha256::digest(content))) != digest {
         bail!("the digest of a snapshot does not match its content");
+    }
+    if format!("sha256:{}", hex::encode(Sha256::digest(format!("{version} {digest}")))) != seal {
+        bail!("the seal of a snapshot does not match its version");
     }
     let entries: Vec<Entry> = serde_json::from_str(policies.get())?;
     let found = entries.into_iter().find(|entry| entry.policy.name == policy);
@@ -68,8 +73,9 @@ mod tests {
     const CONTENT: &str = r#"[{"policy":{"name":"main","generation":3},"deployments":[0,1]}]"#;
 
     fn document(digest: &str) -> String {
+        let seal = hex::encode(Sha256::digest(format!("17 {digest}")));
         format!(
-            r#"{{"schemaVersion":3,"namespace":"shop","version":17,"digest":"{digest}","deployments":[],"policies":{CONTENT}}}"#
+            r#"{{"schemaVersion":3,"namespace":"shop","version":17,"digest":"{digest}","seal":"sha256:{seal}","deployments":[],"policies":{CONTENT}}}"#
         )
     }
 
@@ -86,5 +92,8 @@ mod tests {
     #[test]
     fn a_document_that_was_changed_is_found_out() {
         assert!(check(document("sha256:00").as_bytes(), "main").is_err());
+        let digest = hex::encode(Sha256::digest(format!(r#"[3,"shop",[],{CONTENT}]"#)));
+        let other = document(&format!("sha256:{digest}")).replace("\"version\":17", "\"version\":18");
+        assert!(check(other.as_bytes(), "main").is_err(), "another version");
     }
 }
