@@ -88,10 +88,10 @@ impl Drop for Running {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-        // What the last requests came to is known now.
-        self.leases.close();
+        // What the last requests came to is known now. Records are on disk in a moment, and the operator may be slow.
         self.app.records.close();
         drop(self.outcomes.take());
+        self.leases.close();
     }
 }
 

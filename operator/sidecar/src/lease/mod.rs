@@ -36,6 +36,8 @@ const WHILE_SPENT: Duration = Duration::from_secs(15);
 const REPORT: Duration = Duration::from_secs(300);
 /// So many of the largest worst case a lease should hold.
 const REQUESTS: u64 = 4;
+/// For the last reports, in all: what is left of a pod's termination grace when `--drain` is over, by their defaults.
+const LAST: Duration = Duration::from_secs(5);
 
 /// The thread that leases. Without an operator there is none.
 pub(crate) struct Leases {
@@ -276,9 +278,10 @@ impl Keeper {
             }
             let request = LeaseRequest { settled: true, ..request(&self.app, &account) };
             match ask::ask(&self.app.settings, &policy, &request).await {
-                Err(error) if error.code() != codes::LEASE_CLOSED => {
+                // Where there is no budget, nothing is known of the lease: nothing was granted.
+                Err(error) if ![codes::LEASE_CLOSED, codes::NO_BUDGET].contains(&error.code()) => {
                     tracing::warn!(%policy, day = %request.day, "a lease cannot be settled: {error}");
-                    if account.day.saturating_add(1) >= today && !end {
+                    if account.day.saturating_add(1) >= today {
                         self.past.push((policy, account));
                     }
                     let told = error.retry_after().map(|after| self.pause.when_told(after));
@@ -296,7 +299,19 @@ impl Keeper {
         }
         // Whoever starts here next must not go on with what is given back.
         if kept::remove(&self.app.settings.state) {
-            self.settle_past(true).await;
+            let settled = tokio::time::timeout(LAST, async {
+                loop {
+                    self.settle_past(true).await;
+                    if self.past.is_empty() {
+                        break;
+                    }
+                    // A replica of the operator may be gone just now, and the next call reaches another one.
+                    tokio::time::sleep(jittered(FIRST_PAUSE * 2)).await;
+                }
+            });
+            if settled.await.is_err() {
+                tracing::warn!("a lease is not given back: its rest counts as spent until the day ends");
+            }
         }
     }
 }

@@ -211,6 +211,22 @@ fn after_a_crash_the_sidecar_goes_on_with_its_lease_and_spends_nothing_twice() {
 }
 
 #[test]
+fn the_last_settlement_is_tried_again_while_the_operator_is_away_for_a_moment() {
+    let operator = Operator::start(1_000_000_000_000);
+    let mut house = open(&operator, folder(), &json!({"perDay": "1"}));
+    assert_eq!(house.ask().status(), 200);
+    operator.away.store(true, SeqCst);
+    let (before, running) = (operator.up.requests().len(), house.running.take());
+    std::thread::scope(|scope| {
+        scope.spawn(|| drop(running));
+        let settling = |request: &Message| request.body.contains("\"settled\":true");
+        until("it has tried", || operator.up.requests()[before..].iter().any(settling));
+        operator.away.store(false, SeqCst);
+    });
+    assert!(operator.calls().last().unwrap().settled, "{:?}", operator.calls().last());
+}
+
+#[test]
 fn a_lease_of_yesterday_is_settled_and_a_new_one_taken() {
     let operator = Operator::start(1_000_000_000_000);
     let folder = folder();
