@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -29,11 +30,35 @@ pub struct Key {
     value: ArcSwapOption<Headers>,
     /// What the file was when it was last read; a mounted Secret changes through a symbolic link.
     seen: Mutex<Option<Stamp>>,
+    /// What is wrong with it, as it was told last.
+    told: Mutex<Option<NoKey>>,
     /// Counts the values.
     generation: AtomicU64,
     /// The value that was refused, and until when it is not shown.
     refused: AtomicU64,
     refused_until_ms: AtomicU64,
+}
+
+/// Why a file has no key to show. Nothing of its content is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoKey {
+    /// There is no such file.
+    #[error("the file is not there")]
+    Missing,
+    /// It is there and cannot be read.
+    #[error("the file cannot be read")]
+    Unreadable,
+    /// It has nothing but space.
+    #[error("the file is empty")]
+    Empty,
+    /// It is something else than a key.
+    #[error("the file is longer than {MAX_BYTES} bytes, which no key is")]
+    TooLong,
+    /// A header cannot carry it.
+    #[error(
+        "there is a line break, a NUL or another control character within the key; a Secret must hold the key alone, on one line"
+    )]
+    Control,
 }
 
 /// One key in the forms in which headers carry it; `HeaderValue` hides what is marked as sensitive.
@@ -93,10 +118,17 @@ impl Key {
             file,
             value: ArcSwapOption::empty(),
             seen: Mutex::new(None),
+            told: Mutex::new(None),
             generation: AtomicU64::new(1),
             refused: AtomicU64::new(0),
             refused_until_ms: AtomicU64::new(0),
         }
+    }
+
+    /// Why there is none to show.
+    #[must_use]
+    pub fn problem(&self) -> Option<NoKey> {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether there is one to show.
@@ -134,20 +166,25 @@ impl Key {
         if *seen == stamp && stamp.is_some() {
             return;
         }
-        let value = self.file.as_deref().filter(|_| stamp.is_some()).and_then(read);
-        if value.is_none() && self.value.load().is_some() {
-            tracing::warn!(file = ?self.file, "a key is gone");
-        } else if value.is_some() {
-            tracing::info!(file = ?self.file, "read a key");
+        let read = self.file.as_deref().ok_or(NoKey::Missing).and_then(read);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match &read {
+            Ok(_) => tracing::info!(file = ?self.file, "read a key"),
+            Err(why) if *told == Some(*why) => {}
+            // Keys that are not mounted yet are told where models are passed over for want of them.
+            Err(NoKey::Missing) if self.value.load().is_none() => {}
+            Err(why) => tracing::warn!(file = ?self.file, "no key to show: {why}"),
         }
-        self.value.store(value.map(Arc::new));
+        *told = read.as_ref().err().copied();
+        drop(told);
+        self.value.store(read.ok().map(Arc::new));
         self.generation.fetch_add(1, Relaxed);
         *seen = stamp;
     }
 }
 
 fn stamp(file: &Path) -> Option<Stamp> {
-    let data = std::fs::metadata(file).ok().filter(|data| data.is_file() && data.len() <= MAX_BYTES)?;
+    let data = std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)?;
     Some(Stamp {
         device: data.dev(),
         inode: data.ino(),
@@ -157,16 +194,30 @@ fn stamp(file: &Path) -> Option<Stamp> {
     })
 }
 
-/// The file without the space around its content; nothing when it is empty or cannot stand in a header.
-fn read(file: &Path) -> Option<Headers> {
-    let text = std::fs::read(file).ok()?;
-    let text = text.trim_ascii();
-    let header = |prefix: &[u8]| {
-        let mut value = HeaderValue::from_bytes(&[prefix, text].concat()).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+/// The file without the space around its content.
+fn read(file: &Path) -> Result<Headers, NoKey> {
+    let unreadable = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => NoKey::Missing,
+        _ => NoKey::Unreadable,
     };
-    if text.is_empty() { None } else { Some(Headers { bearer: header(b"Bearer ")?, plain: header(b"")? }) }
+    let data = std::fs::metadata(file).map_err(unreadable)?;
+    if !data.is_file() {
+        return Err(NoKey::Unreadable);
+    }
+    if data.len() > MAX_BYTES {
+        return Err(NoKey::TooLong);
+    }
+    let text = std::fs::read(file).map_err(unreadable)?;
+    let text = text.trim_ascii();
+    if text.is_empty() {
+        return Err(NoKey::Empty);
+    }
+    let header = |prefix: &[u8]| {
+        let mut value = HeaderValue::from_bytes(&[prefix, text].concat()).map_err(|_| NoKey::Control)?;
+        value.set_sensitive(true);
+        Ok(value)
+    };
+    Ok(Headers { bearer: header(b"Bearer ")?, plain: header(b"")? })
 }
 
 #[cfg(test)]
@@ -206,6 +257,28 @@ mod tests {
         let keys = Keys::new(folder.join("in"));
         assert!(!keys.key("../outside").is_there());
         assert!(!keys.key(folder.join("outside").to_str().unwrap()).is_there());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_key_is_told_and_not_the_key() {
+        let folder = folder("wrong");
+        let long = "x".repeat(20_000);
+        let files = [
+            ("newline", "secret-1\nsecret-2", NoKey::Control),
+            ("nul", "secret-1\0", NoKey::Control),
+            ("blank", " \n", NoKey::Empty),
+            ("long", long.as_str(), NoKey::TooLong),
+        ];
+        for (name, content, _) in &files {
+            std::fs::write(folder.join(name), content).unwrap();
+        }
+        let keys = Keys::new(folder);
+        for (name, _, why) in files {
+            let key = keys.key(name);
+            assert_eq!((key.is_there(), key.problem()), (false, Some(why)), "{name}");
+            assert!(!why.to_string().contains("secret"));
+        }
+        assert_eq!(keys.key("none").problem(), Some(NoKey::Missing));
     }
 
     #[test]

@@ -52,8 +52,8 @@ fn sentence(namespace: &str, provider: &str, sidecars: u64, spec: &RoutingPolicy
     };
     let (name, key) = (&secret.name, &secret.key);
     format!(
-        "{who} no key for {provider}, whose models are passed over there: Secret {name}, key {key} is not there or is not \
-         mounted in them; `kubectl create secret generic {name} -n {namespace} --from-file={key}=FILE` makes it, and \
+        "{who} no key for {provider}, whose models are passed over there: Secret {name}, key {key} is not there, is not \
+         mounted in them, or holds what is no key (their log says what is wrong with it); `kubectl create secret generic {name} -n {namespace} --from-file={key}=FILE` makes it, and \
          `kubectl rollout restart` mounts what a policy named after a pod began"
     )
 }
