@@ -6,6 +6,7 @@ pub const CODES: &[&str] = &[
     "body_timeout",
     "body_too_large",
     "budget_spent",
+    "context_length_exceeded",
     "malformed_request",
     "method_not_allowed",
     "no_candidate",

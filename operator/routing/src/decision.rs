@@ -73,6 +73,16 @@ pub enum Refusal {
         /// What the cheapest candidate costs at worst.
         cheapest: Cost,
     },
+    /// Input and answer do not fit into any model that may ever serve the request.
+    #[error(
+        "the request is too long: its input and the answer that it allows are about {needed_tokens} tokens, and no model that may serve it takes more than {most_tokens}"
+    )]
+    TooLong {
+        /// What is needed.
+        needed_tokens: u64,
+        /// What the largest of them takes.
+        most_tokens: u64,
+    },
     /// Every candidate was stopped by a filter.
     #[error("no model is left for category {category}: {summary}")]
     NoCandidate {
@@ -91,6 +101,7 @@ impl Refusal {
             Self::UnknownModel { .. } => "unknown_model",
             Self::BudgetSpent { .. } => "budget_spent",
             Self::TooDear { .. } => "too_dear",
+            Self::TooLong { .. } => "context_length_exceeded",
             Self::NoCandidate { .. } => "no_candidate",
         }
     }

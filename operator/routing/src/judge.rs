@@ -30,6 +30,16 @@ impl Judged {
         if let Some((cheapest, limit)) = too_dear.min() {
             return Refusal::TooDear { limit, cheapest };
         }
+        // Of what comes back by itself nobody knows here whether it would be long enough.
+        let too_small = filters().filter_map(|filter| match filter {
+            Filter::ContextTooSmall { needed_tokens, has_tokens: Some(has) } => Some((*has, *needed_tokens)),
+            _ => None,
+        });
+        if let Some((most_tokens, needed_tokens)) = too_small.max()
+            && !filters().any(Filter::passes)
+        {
+            return Refusal::TooLong { needed_tokens, most_tokens };
+        }
         let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
         for filter in filters().filter(|filter| **filter != Filter::NotAsked) {
             *counts.entry(filter.name()).or_default() += 1;

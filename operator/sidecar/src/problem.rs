@@ -155,6 +155,8 @@ impl Problem {
         // 402 and not 429: client libraries try again after 429, and money does not come back in a second.
         let (status, outcome) = match refusal {
             Refusal::UnknownModel { .. } => (404, Outcome::ClientError),
+            // No client library tries again after 400, and the next try would be as long.
+            Refusal::TooLong { .. } => (400, Outcome::ClientError),
             Refusal::BudgetSpent { .. } | Refusal::TooDear { .. } => (402, Outcome::Refused),
             Refusal::NoCandidate { .. } => (503, Outcome::Refused),
         };

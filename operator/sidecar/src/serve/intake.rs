@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName};
 use memchr::memmem;
 use uuid::Uuid;
 use vox_contracts::TaskCategory;
+use vox_contracts::generated::routing::{COMPLEXITY_MAX, COMPLEXITY_MIN};
 use vox_dialects::{Dialect, RequestShape};
 use vox_routing::classify::{Shape, classify};
 use vox_routing::{Choice, Cost, Needs, Request};
@@ -42,7 +43,7 @@ pub(super) fn request(
         Some(name) => Choice::Named(name.to_owned()),
     };
     let category = hints.parsed("x-vox-category", one_of)?;
-    let complexity = hints.parsed("x-vox-complexity", || "a whole number from 1 to 10".to_owned())?;
+    let complexity = hints.complexity()?;
     let classified = if category.is_none() { Some(classify(&seen(dialect, shape, body))) } else { None };
     Ok(Request {
         lot: None,
@@ -98,6 +99,17 @@ impl<'a> Hints<'a> {
         };
         let text = value.to_str().map_err(|_| wrong(header, "plain text"))?;
         Ok(Some(text.trim()))
+    }
+
+    fn complexity(&self) -> Result<Option<u8>, Problem> {
+        let expected = || "a whole number from 1 to 10".to_owned();
+        let stated = self.parsed::<u8>("x-vox-complexity", expected)?;
+        match stated {
+            Some(stated) if !(COMPLEXITY_MIN..=COMPLEXITY_MAX).contains(&stated) => {
+                Err(wrong("x-vox-complexity", &expected()))
+            }
+            stated => Ok(stated),
+        }
     }
 
     fn family(&self) -> Result<Option<String>, Problem> {
