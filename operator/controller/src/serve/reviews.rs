@@ -14,9 +14,9 @@ use tokio::time::{Instant, timeout};
 const EVERY: Duration = Duration::from_millis(20);
 /// How far reviews may run ahead of that: five hundred at once, as when a replica takes over another one's sidecars.
 const AHEAD: Duration = Duration::from_secs(10);
-/// Between two reviews for one address: five a second, and by [`AHEAD`] fifty at once, as when the pods of a node come from the
+/// Between two reviews for one address: ten a second, and by [`AHEAD`] a hundred at once, as when the pods of a node come from the
 /// node's address.
-const EVERY_OF_ONE: Duration = Duration::from_millis(200);
+const EVERY_OF_ONE: Duration = Duration::from_millis(100);
 /// So many addresses are told apart. Those that ran ahead are remembered, which all together cannot do more often than this.
 const ADDRESSES: usize = 4096;
 /// Reviews under way.
@@ -124,7 +124,7 @@ mod tests {
         let (mut buckets, now) = (Buckets::default(), Instant::now());
         let address = |last: u8| Some(IpAddr::from([10, 0, 0, last]));
         let greedy = (0..2000).filter(|_| buckets.take(address(1), now).is_ok()).count();
-        assert_eq!(greedy, 50);
+        assert_eq!(greedy, 100);
         assert_eq!(buckets.take(address(1), now), Err(Busy(EVERY_OF_ONE)));
         assert_eq!(buckets.take(address(2), now), Ok(()));
     }

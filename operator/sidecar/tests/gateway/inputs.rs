@@ -122,6 +122,19 @@ fn an_unknown_part_that_cannot_be_translated_is_named() {
 }
 
 #[test]
+fn a_request_that_no_model_could_take_is_the_clients_mistake() {
+    let house = answering();
+    let mut body = question(false);
+    body["messages"][0]["content"] = json!("x".repeat(1 << 20));
+    for path in [CHAT, "/v1/messages"] {
+        let answer = post(&house, path, "", body.to_string().as_bytes());
+        is_told(&answer, path, 400, "context_length_exceeded", "no model takes as much");
+        assert!(answer.body.contains("more than 200000"), "{}", answer.body);
+    }
+    assert_eq!(house.calls(), 0);
+}
+
+#[test]
 fn refusals_are_told_in_the_clients_dialect_with_the_decision() {
     let down = House::serving(1, |_, _| whole(500, "", ""));
     let full = House::with(1, &json!({"budget": {"perDay": "0.000001"}}), &[], |_, _| whole(200, "", GOOD));
@@ -144,6 +157,7 @@ fn refusals_are_told_in_the_clients_dialect_with_the_decision() {
             told(&house, "", &with(member, json!("priority")), 400, "malformed_request");
         }
         told(&house, "x-vox-category: cooking\r\n", &plain, 400, "malformed_request");
+        told(&house, "x-vox-complexity: 99\r\n", &plain, 400, "malformed_request");
         told(&house, "", &with("x", json!("x".repeat(2000))), 413, "body_too_large");
         told(&house, "content-encoding: gzip\r\n", &plain, 415, "unsupported_encoding");
         told(&house, "x-vox-max-usd: 0.0000001\r\n", &plain, 402, "too_dear");
