@@ -74,7 +74,8 @@ fn the_bytes_of_bodies_under_way_are_bounded() {
 
 #[test]
 fn a_body_that_comes_too_slowly_takes_no_place() {
-    let house = answering(&["--body-timeout", "400ms", "--max-in-flight", "1"]);
+    // One place beside the one that the question takes: whoever comes while all are taken is refused.
+    let house = answering(&["--body-timeout", "400ms", "--max-in-flight", "2"]);
     for path in [
         "/v1/chat/completions",
         "/v1/messages",
