@@ -97,7 +97,11 @@ impl Filter {
     /// Whether it ends without a change of the request or of the policy, or hides what else would stop the model.
     pub(crate) const fn passes(&self) -> bool {
         match self {
-            Self::TooSlow { .. } | Self::Penalised { .. } | Self::LastResort | Self::Unavailable(_) => true,
+            Self::TooSlow { .. }
+            | Self::Penalised { .. }
+            | Self::Quarantined { .. }
+            | Self::LastResort
+            | Self::Unavailable(_) => true,
             Self::ContextTooSmall { has_tokens, .. } => has_tokens.is_none(),
             _ => false,
         }

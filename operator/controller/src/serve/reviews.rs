@@ -1,5 +1,5 @@
 //! How many tokens the API server is asked about. Whoever reaches the control API can show a new invalid token with each
-//! call; without a bound each of them would be a call of the API server. Each address has a tenth of that, so that one pod
+//! call; without a bound each of them would be a call of the API server. Each address has a fifth of that, so that one pod
 //! cannot keep the tokens of all others from being looked at.
 
 use std::collections::HashMap;
