@@ -9,7 +9,7 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -17,7 +17,7 @@ use vox_contracts::outcome::{LARGEST_BODY, OutcomesReceipt, Refusal, TOLD};
 use vox_store::Store;
 use vox_store::outcome::Batch;
 
-use super::auth::Authenticator;
+use super::auth::{Authenticator, Shown};
 use super::problem::Problem;
 use crate::control_plane::Shared;
 use crate::metrics::Metrics;
@@ -65,7 +65,7 @@ async fn outcomes(
     State(calls): State<Calls>,
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<Sender>, QueryRejection>,
-    headers: HeaderMap,
+    shown: Shown,
     body: Body,
 ) -> Response {
     let answered = async {
@@ -76,7 +76,7 @@ async fn outcomes(
             return Err(bad("the namespace is no name of a Kubernetes object".to_owned()));
         }
         let Calls { shared, authenticator, intake } = &calls;
-        let user = authenticator.of_namespace(&shared.metrics, &namespace, &headers).await?;
+        let user = authenticator.of_namespace(&shared.metrics, &namespace, &shown).await?;
         // A pod cannot speak in another one's name.
         let sidecar = user.pod.clone().unwrap_or(sidecar);
         if sidecar.len() > 253 || !sidecar.chars().all(|letter| letter.is_ascii_graphic()) {
