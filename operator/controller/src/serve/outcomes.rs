@@ -161,6 +161,4 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
 }
 
 #[cfg(test)]
-mod kill;
-#[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@
 // Clippy knows test functions, not their helpers.
 #![allow(clippy::unwrap_used)]
 
+mod kill;
+
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
@@ -11,7 +13,7 @@ use uuid::Uuid;
 use super::*;
 
 /// The URL of a database of one's own, or nothing where no Postgres is named.
-pub(super) async fn database(name: &str) -> Option<String> {
+async fn database(name: &str) -> Option<String> {
     let Ok(url) = std::env::var("VOX_TEST_DATABASE_URL") else {
         eprintln!("skipped: VOX_TEST_DATABASE_URL is not set; `make test` sets it");
         return None;
@@ -27,7 +29,7 @@ pub(super) async fn database(name: &str) -> Option<String> {
     Some(url.to_string())
 }
 
-pub(super) fn call(decision: Uuid) -> String {
+fn call(decision: Uuid) -> String {
     json!({"kind": "call", "event": "vox.model.error", "startedUnixMs": 1, "attempts": [], "attributes": {
         "vox.trace_id": decision, "vox.decision.id": decision, "vox.endpoint": "chat", "vox.outcome": "refused",
         "gen_ai.operation.name": "chat", "error.type": "too_dear", "vox.latency_ms": 1, "vox.attempts": 0,

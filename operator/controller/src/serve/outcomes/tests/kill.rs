@@ -25,7 +25,6 @@ use vox_sidecar::ids::{now_ms, uuid};
 use vox_sidecar::metrics::Metrics as SidecarMetrics;
 use vox_sidecar::spool::{Bounds, Kind, Records as _, Spool};
 
-use super::tests::{call, database};
 use super::*;
 
 const ROUNDS: usize = 24;
@@ -36,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process of this program that runs one test.
 fn child(test: &str, environment: &[(&str, String)]) -> Child {
-    let name = format!("serve::outcomes::kill::{test}");
+    let name = format!("serve::outcomes::tests::kill::{test}");
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", &name, "--ignored", "--nocapture", "--test-threads=1"])
         .envs(environment.iter().map(|(name, value)| (*name, value)))
