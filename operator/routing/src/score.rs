@@ -107,7 +107,7 @@ pub(crate) fn parts(
     [
         part(Criterion::Efficiency, efficiency(plan, facts, proven), weights.efficiency),
         part(Criterion::Precision, precise, weights.precision),
-        part(Criterion::Latency, latency(record), weights.latency),
+        part(Criterion::Latency, latency(record, proven), weights.latency),
         part(Criterion::Availability, availability(deployment, record), weights.availability),
         part(Criterion::Balance, balance(lean), weights.balance),
         part(Criterion::Mobile, mobile(facts), weights.mobile),
@@ -175,12 +175,13 @@ fn tier_fit(preferred: ModelTier, tier: ModelTier) -> u32 {
     1000_u32.saturating_sub(distance(preferred, tier) * step)
 }
 
-fn latency(record: Option<&Evidence>) -> u32 {
+/// As quick as it is good: an answer of no use is worth nothing, however soon it comes.
+fn latency(record: Option<&Evidence>, proven_per_mille: Option<u32>) -> u32 {
     let Some(p50_ms) = record.and_then(|record| record.p50_ms) else { return NEUTRAL };
     LATENCY_BANDS
         .iter()
         .find(|band| band.up_to.is_none_or(|end| u128::from(p50_ms) <= end.as_millis()))
-        .map_or(0, |band| band.score_per_mille.min(1000) * (FULL / 1000))
+        .map_or(0, |band| band.score_per_mille.min(1000) * proven_per_mille.unwrap_or(1000).min(1000))
 }
 
 /// What happened here counts before what the provider says of itself.

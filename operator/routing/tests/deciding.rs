@@ -48,6 +48,13 @@ fn a_cheap_model_with_a_bad_record_loses_to_a_proven_one() {
 }
 
 #[test]
+fn a_quick_model_that_everybody_found_useless_loses_to_one_that_nobody_knows() {
+    let category = TaskCategory::Chat;
+    let all = vec![proven(at("u/quick", "0.1"), category, 60, 0), at("u/new", "0.1")];
+    assert_eq!(decided(&router(Policy::default(), all), &chat()), ["u/new", "u/quick"]);
+}
+
+#[test]
 fn a_record_of_too_few_calls_does_not_count() {
     let category = TaskCategory::Chat;
     let all =
