@@ -135,7 +135,10 @@ impl Sidecar {
                 // Whoever read meanwhile may have read another version.
                 () = sleep(LOOK_AGAIN), if !waiting.is_empty() => {}
             }
-            while let Some(version) = self.next(&mut waiting, &known.borrow_and_update().clone())? {
+            loop {
+                // Copied before it is used: what is borrowed is locked, and the one that reads writes to it.
+                let members = known.borrow_and_update().clone();
+                let Some(version) = self.next(&mut waiting, &members)? else { break };
                 self.take(version, at);
             }
         }
