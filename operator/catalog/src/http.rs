@@ -185,12 +185,14 @@ impl Http {
         parse: impl Fn(&[u8]) -> Result<T, BodyError>,
     ) -> Result<Reply<T>, FetchFailure> {
         let mut tries = 0;
+        let mut before = None;
         loop {
             tries += 1;
             let failure = match timeout_at(self.deadline, self.attempt(&request, &parse)).await {
                 Ok(Ok(reply)) => return Ok(reply),
                 Ok(Err(failure)) => failure,
-                Err(_) => return Err(self.out_of_time(request.url)),
+                // What failed before says more than that there was no time left to see it fail again.
+                Err(_) => return Err(before.unwrap_or_else(|| self.out_of_time(request.url))),
             };
             let remaining = self.deadline.saturating_duration_since(Instant::now());
             let pause = if tries < request.attempts {
@@ -206,6 +208,7 @@ impl Http {
                 pause_ms = pause.as_millis() as u64,
                 "an attempt failed and is repeated"
             );
+            before = Some(failure);
             sleep(pause).await;
         }
     }
