@@ -52,7 +52,7 @@ fn chat(model: &str) -> Value {
 fn the_demo_ends_with_a_policy_that_is_programmed_and_a_gateway_that_answers() {
     let table = kubectl(&["get", "routingpolicies", "-n", "shop"]);
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0], ["NAME", "ROUTES", "CANDIDATES", "PROGRAMMED", "SIDECARS", "AGE"]);
+    assert_eq!(rows[0], ["NAME", "ROUTES", "CANDIDATES", "PROGRAMMED", "EVIDENCE", "SIDECARS", "AGE"]);
     let shop = rows.iter().find(|row| row[0] == "shop").unwrap();
     assert_eq!(shop[..4], ["shop", "14", "320", "True"]);
     let answer = ask("shop", "/v1/chat/completions", &chat("vox/parsing")).unwrap();
