@@ -1,5 +1,12 @@
 -- The scoreboard: what happened, by model, kind of work and window. Computed from llm_interaction, llm_attempt and
 -- llm_feedback; it can be dropped and computed again at any time.
+
+-- Whether a call speaks for its model: answered, and the answer says nothing against itself, unless somebody judged it, who
+-- knows better. One rule for the scoreboard and for probes; SQL, so that the planner writes it into the query.
+CREATE FUNCTION call_succeeded(outcome text, signal text, is_judged boolean) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT outcome = 'answered' AND (signal IS NULL OR is_judged) $$;
+
 CREATE TABLE model_scoreboard (
     -- `<server>/<model id>`.
     model_key             text NOT NULL,
@@ -22,7 +29,7 @@ CREATE TABLE model_scoreboard (
     -- All tries of its calls, failed ones included; NULL where any of it is unknown.
     cost_pusd             numeric,
     cost_per_success_pusd numeric,
-    -- 0 to 1, over the calls that somebody or something judged; NULL where nobody did.
+    -- 0 to 1, over the calls that somebody judged; NULL where nobody did.
     quality               double precision,
     -- feedback; NULL where nobody judged.
     quality_source        text,

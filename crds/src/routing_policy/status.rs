@@ -99,7 +99,7 @@ pub struct PickEvidence {
     pub success_low_per_mille: i64,
     /// and this.
     pub success_high_per_mille: i64,
-    /// Quality, per mille; absent where nobody and nothing judged.
+    /// Quality, per mille; absent where nobody judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality_per_mille: Option<i64>,
 }

@@ -91,9 +91,6 @@ pub struct ClientContext {
 /// # Errors
 /// It is empty, not understood, holds no answer, or holds an error.
 pub fn read(dialect: Dialect, body: &[u8]) -> Result<AnswerFacts, AnswerError> {
-    if let Some(reply) = text_of(dialect, body).ok().and_then(|text| upstream::usual_facts(dialect, text)) {
-        return Ok(facts(reply));
-    }
     reply(dialect, body, upstream::facts).map(facts)
 }
 
@@ -136,26 +133,20 @@ fn callable(reply: &Reply) -> bool {
 type Read = fn(Dialect, &str, &mut Vec<Event>) -> Result<bool, NotUnderstood>;
 
 fn reply(dialect: Dialect, body: &[u8], read: Read) -> Result<Reply, AnswerError> {
-    let text = text_of(dialect, body)?;
+    let malformed = |place: String| AnswerError::Malformed { dialect, place };
+    let text = std::str::from_utf8(body)
+        .map_err(|error| malformed(format!("byte {} (not UTF-8)", error.valid_up_to())))?;
     if text.trim().is_empty() {
         return Err(AnswerError::Empty);
     }
     let mut events = Vec::new();
-    let any = read(dialect, text, &mut events)
-        .map_err(|error| AnswerError::Malformed { dialect, place: error.0 })?;
+    let any = read(dialect, text, &mut events).map_err(|error| malformed(error.0))?;
     let reply = Reply::of(events);
     match &reply.error {
         Some(failure) => Err(AnswerError::Upstream(failure.clone())),
         None if !any => Err(AnswerError::NoChoices),
         None => Ok(reply),
     }
-}
-
-fn text_of(dialect: Dialect, body: &[u8]) -> Result<&str, AnswerError> {
-    std::str::from_utf8(body).map_err(|error| AnswerError::Malformed {
-        dialect,
-        place: format!("byte {} (not UTF-8)", error.valid_up_to()),
-    })
 }
 
 /// What an answer says against itself, without a person's word.

@@ -44,7 +44,7 @@ pub enum Criterion {
     Efficiency,
     /// Strengths and tier for the task; with a record, mostly the merit.
     Precision,
-    /// The contract's latency bands over the median.
+    /// The contract's latency bands over the median, as far as the record proves that the answers were of use.
     Latency,
     /// Up, and not rate limited.
     Availability,

@@ -125,13 +125,13 @@ pub struct Evidence {
     pub calls: u64,
     /// Successes among them, per mille.
     pub success_per_mille: u32,
-    /// Quality, per mille; absent when nobody and nothing judged.
+    /// Quality, per mille; absent when nobody judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality_per_mille: Option<u32>,
     /// Median of the whole call, in milliseconds; absent where none succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p50_ms: Option<u64>,
-    /// Calls that somebody or something judged.
+    /// Calls that somebody judged.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub judged: u64,
     /// Calls that used more of the context than the contract's limit; none are counted beyond those that move the choice.

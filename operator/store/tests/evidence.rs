@@ -118,7 +118,8 @@ async fn probes_are_the_calls_since_and_a_try_that_another_answered_for_is_a_fai
              ('00000000-0000-7000-8000-000000000002', '2027-01-15T13:00:00Z', 'chat', 'answered', 'hub/a', 1),
              ('00000000-0000-7000-8000-000000000003', '2027-01-15T13:00:00Z', 'chat', 'failed', 'hub/a', 1),
              ('00000000-0000-7000-8000-000000000004', '2027-01-15T13:00:00Z', 'parsing', 'answered', 'hub/a', 1),
-             ('00000000-0000-7000-8000-000000000005', '2027-01-15T13:00:00Z', 'chat', 'answered', 'hub/b', 2)
+             ('00000000-0000-7000-8000-000000000005', '2027-01-15T13:00:00Z', 'chat', 'answered', 'hub/b', 2),
+             ('00000000-0000-7000-8000-000000000006', '2027-01-15T13:00:00Z', 'chat', 'answered', 'hub/a', 1)
          ) AS call (id, at, category, outcome, key, tries)",
     )
     .await;
@@ -129,6 +130,11 @@ async fn probes_are_the_calls_since_and_a_try_that_another_answered_for_is_a_fai
                 ('2027-01-15', '00000000-0000-7000-8000-000000000005', 2, 'hub/b', 'u/b', 'succeeded', 1, 1)",
     )
     .await;
+    run(
+        "probes",
+        "UPDATE llm_interaction SET signal = 'invalid_json' WHERE decision = '00000000-0000-7000-8000-000000000006'",
+    )
+    .await;
     let probes = store.probes(&fell("2027-01-15T12:00:00Z".parse().unwrap())).await.unwrap();
-    assert_eq!((probes.calls, probes.successes), (3, 1));
+    assert_eq!((probes.calls, probes.successes), (4, 1), "broken JSON is no success");
 }

@@ -101,3 +101,6 @@ fn drain(handle: Handle<SocketAddr>, end: CancellationToken) {
 fn bounded(routes: Router) -> Router {
     routes.layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, CALL))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ mod openai;
 use serde::{Deserialize, Deserializer};
 
 use crate::dialect::Dialect;
-use crate::event::{Event, Reply};
+use crate::event::Event;
 
 /// A piece that is not what the provider's dialect says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,14 +66,6 @@ pub(crate) fn facts(dialect: Dialect, text: &str, events: &mut Vec<Event>) -> Re
     match dialect {
         Dialect::OpenAiChat => openai::facts(text, events),
         _ => answer(dialect, text, events),
-    }
-}
-
-/// What matters about an answer that is written as nearly all of its dialect are; nothing for any other.
-pub(crate) fn usual_facts(dialect: Dialect, text: &str) -> Option<Reply> {
-    match dialect {
-        Dialect::OpenAiChat => openai::usual_facts(text),
-        _ => None,
     }
 }
 

@@ -1,7 +1,5 @@
 //! Answers of OpenAI's chat completions, as the many servers that speak them write them.
 
-mod usual;
-
 use std::borrow::Cow;
 
 use serde::Deserialize;
@@ -100,7 +98,7 @@ struct Part<'a> {
     thinking: Option<&'a RawValue>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Counts {
     #[serde(default, deserialize_with = "count")]
     prompt_tokens: Option<u64>,
@@ -114,7 +112,7 @@ struct Counts {
     completion_tokens_details: Option<OutputDetails>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct InputDetails {
     #[serde(default, deserialize_with = "count")]
     cached_tokens: Option<u64>,
@@ -122,7 +120,7 @@ struct InputDetails {
     cache_write_tokens: Option<u64>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct OutputDetails {
     #[serde(default, deserialize_with = "count")]
     reasoning_tokens: Option<u64>,
@@ -163,10 +161,6 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    fn brief() -> Self {
-        Self { brief: true, ..Self::default() }
-    }
-
     pub(super) fn piece(&mut self, data: &str, events: &mut Vec<Event>) -> Result<(), NotUnderstood> {
         if data.trim() == "[DONE]" {
             events.push(Event::End);
@@ -292,8 +286,6 @@ fn content(raw: &RawValue, events: &mut Vec<Event>) {
     }
 }
 
-pub(super) use usual::facts as usual_facts;
-
 /// A whole answer; false when it has no choices and no error.
 pub(super) fn answer(data: &str, events: &mut Vec<Event>) -> Result<bool, NotUnderstood> {
     whole(Reader::default(), data, events)
@@ -301,7 +293,7 @@ pub(super) fn answer(data: &str, events: &mut Vec<Event>) -> Result<bool, NotUnd
 
 /// As [`answer`], without texts and calls.
 pub(super) fn facts(data: &str, events: &mut Vec<Event>) -> Result<bool, NotUnderstood> {
-    whole(Reader::brief(), data, events)
+    whole(Reader { brief: true, ..Reader::default() }, data, events)
 }
 
 fn whole(mut reader: Reader, data: &str, events: &mut Vec<Event>) -> Result<bool, NotUnderstood> {

@@ -157,6 +157,25 @@ impl House {
         house
     }
 
+    /// With what it last knew of an operator at this address, and one upstream.
+    pub(crate) fn following(
+        operator: SocketAddr,
+        folder: PathBuf,
+        policy: &Value,
+        script: impl Fn(usize, &Message) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
+        let server = Upstream::start(&Arc::default(), script);
+        std::fs::create_dir_all(folder.join("state")).unwrap();
+        std::fs::write(folder.join("token"), "t\n").unwrap();
+        let served = snapshot(7, vec![upstream("up", &server.url(), None)], policy);
+        put(&folder.join("state/snapshot.json"), &served.write().unwrap());
+        let (url, token) = (format!("http://{operator}"), folder.join("token").display().to_string());
+        let mut house = Self::open(folder, &["--operator", &url, "--token-file", &token]);
+        house.upstreams = vec![server];
+        house.until_ready();
+        house
+    }
+
     pub(crate) fn until_ready(&self) {
         until("ready", || self.get("/readyz").status() == 200);
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use vox_contracts::budget::{LeaseAnswer, LeaseRequest};
 
 use crate::fake::{GOOD, Message, Step, Upstream, piece, whole};
-use crate::house::{House, folder, put, snapshot, until, upstream};
+use crate::house::{House, folder, snapshot, until, upstream};
 
 /// A request of these tests costs USD 0.003, and at worst a little more than USD 0.08.
 const COST: u64 = 3_000_000_000;
@@ -71,17 +71,8 @@ impl Operator {
 
 /// A sidecar with this operator, a policy of this budget, and an upstream that always answers.
 fn open(operator: &Operator, folder: std::path::PathBuf, budget: &Value) -> House {
-    let up = Upstream::start(&Arc::default(), |_, _| [vec![Step::Wait(20)], whole(200, "", GOOD)].concat());
-    std::fs::create_dir_all(folder.join("state")).unwrap();
-    std::fs::write(folder.join("token"), "t\n").unwrap();
-    let served = snapshot(7, vec![upstream("up", &up.url(), None)], &json!({ "budget": budget }));
-    put(&folder.join("state/snapshot.json"), &served.write().unwrap());
-    let (url, token) =
-        (format!("http://{}", operator.up.address), folder.join("token").display().to_string());
-    let mut house = House::open(folder, &["--operator", &url, "--token-file", &token]);
-    house.upstreams = vec![up];
-    house.until_ready();
-    house
+    let good = |_, _: &Message| [vec![Step::Wait(20)], whole(200, "", GOOD)].concat();
+    House::following(operator.up.address, folder, &json!({ "budget": budget }), good)
 }
 
 fn code(answer: &Message) -> String {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::fake::{GOOD, Message, Step, Upstream, whole};
-use crate::house::{House, folder, is_of_the_contract, put, snapshot, turn, until, upstream};
+use crate::house::{House, folder, is_of_the_contract, turn, until};
 
 const RECEIPT: &str = r#"{"stored":1,"repeated":0,"refused":0}"#;
 
@@ -44,17 +44,7 @@ impl Operator {
 
 /// A sidecar with this operator, and an upstream that always answers.
 fn open(operator: &Operator, folder: std::path::PathBuf) -> House {
-    let up = Upstream::start(&Arc::default(), |_, _| whole(200, "", GOOD));
-    std::fs::create_dir_all(folder.join("state")).unwrap();
-    std::fs::write(folder.join("token"), "t\n").unwrap();
-    let served = snapshot(7, vec![upstream("up", &up.url(), None)], &json!({}));
-    put(&folder.join("state/snapshot.json"), &served.write().unwrap());
-    let (url, token) =
-        (format!("http://{}", operator.up.address), folder.join("token").display().to_string());
-    let mut house = House::open(folder, &["--operator", &url, "--token-file", &token]);
-    house.upstreams = vec![up];
-    house.until_ready();
-    house
+    House::following(operator.up.address, folder, &json!({}), |_, _| whole(200, "", GOOD))
 }
 
 fn waiting(house: &House) -> usize {

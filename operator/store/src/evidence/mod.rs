@@ -29,9 +29,9 @@ pub struct Scored {
     pub successes: u64,
     /// Median of successes, in milliseconds.
     pub p50_latency_ms: Option<u64>,
-    /// 0 to 1; absent where nobody and nothing judged.
+    /// 0 to 1; absent where nobody judged.
     pub quality: Option<f64>,
-    /// Calls that somebody or something judged.
+    /// Calls that somebody judged.
     pub judged: u64,
     /// Calls that used more of the context than the contract's limit.
     pub context_above: u64,

@@ -114,7 +114,11 @@ impl Store {
             held.since.to_zoned(jiff::tz::TimeZone::UTC).date().yesterday().unwrap_or(jiff::civil::Date::MIN);
         let row = sqlx::query(
             "SELECT count(*) AS calls, count(*) FILTER (WHERE success) AS successes FROM (
-                SELECT i.outcome = 'answered' AS success FROM llm_interaction AS i
+                SELECT call_succeeded(i.outcome, i.signal, EXISTS (
+                    SELECT FROM llm_feedback AS f
+                    WHERE f.decision_day = i.day AND f.decision = i.decision AND f.namespace = i.namespace
+                        AND (f.score IS NOT NULL OR f.thumb IS NOT NULL))) AS success
+                FROM llm_interaction AS i
                 WHERE i.day >= $3 AND i.started_at > $4 AND i.model_key = $1 AND i.category = $2
                     AND i.outcome IN ('answered', 'failed', 'cut')
                 UNION ALL

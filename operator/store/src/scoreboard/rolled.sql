@@ -13,7 +13,7 @@ WITH judged AS (
     GROUP BY decision_day, decision, namespace
 ), said AS (
     -- What a call says of the model of its last try.
-    SELECT i.model_key, i.category, i.provider, i.started_at, i.outcome = 'answered' AND (i.signal IS NULL OR judged.quality IS NOT NULL) AS success,
+    SELECT i.model_key, i.category, i.provider, i.started_at, call_succeeded(i.outcome, i.signal, judged.quality IS NOT NULL) AS success,
         i.latency_ms, i.first_token_ms, i.output_tokens, i.input_tokens, i.cache_read_tokens, i.cache_write_tokens,
         i.cost_pusd, i.cost_pusd IS NULL AS cost_unknown, i.cache_savings_pusd, i.context_utilisation,
         judged.quality,

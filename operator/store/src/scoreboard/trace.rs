@@ -6,6 +6,7 @@ use uuid::Uuid;
 use vox_contracts::scoreboard::{Trace, TracedAttempt, TracedCall, TracedFeedback};
 
 use super::read::{moment, usd};
+use crate::outcome::day;
 use crate::{Result, Store};
 
 /// Most calls of one turn that are told.
@@ -21,11 +22,11 @@ impl Store {
         // A call's own day bounds the search for it; a turn's calls are found by their index.
         let rows = sqlx::query(
             "SELECT *, cost_pusd::text AS cost FROM llm_interaction
-             WHERE trace = $1 OR trace = (SELECT trace FROM llm_interaction WHERE day = $2 AND decision = $1)
+             WHERE trace = $1 OR trace = (SELECT trace FROM llm_interaction WHERE day = DATE '1970-01-01' + $2 AND decision = $1)
              ORDER BY started_at, decision LIMIT $3",
         )
         .bind(id)
-        .bind(day_of(id))
+        .bind(day(id))
         .bind(CALLS)
         .fetch_all(&self.pool)
         .await?;
@@ -84,14 +85,6 @@ impl Store {
         }
         Ok(judged)
     }
-}
-
-/// The day of a UUIDv7; none of an id of another kind.
-fn day_of(id: Uuid) -> Option<jiff_sqlx::Date> {
-    use jiff_sqlx::ToSqlx as _;
-    let (seconds, nanos) = id.get_timestamp()?.to_unix();
-    let time = jiff::Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanos).ok()?).ok()?;
-    Some(time.to_zoned(jiff::tz::TimeZone::UTC).date().to_sqlx())
 }
 
 fn call(row: &PgRow) -> Result<TracedCall> {

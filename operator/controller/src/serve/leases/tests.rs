@@ -5,11 +5,11 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::{Value, json};
-use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 use vox_store::routing::ProgrammedPolicy;
 
 use super::*;
+use crate::serve::tests::database;
 
 const NOW: &str = "2027-01-15T12:00:00Z";
 
@@ -28,19 +28,7 @@ fn request(lease: u128, spent: u64, need: u64) -> LeaseRequest {
 
 /// A database of one's own with this policy, or nothing where no Postgres is named.
 async fn store(name: &str, spec: Value) -> Option<Store> {
-    let Ok(url) = std::env::var("VOX_TEST_DATABASE_URL") else {
-        eprintln!("skipped: VOX_TEST_DATABASE_URL is not set; `make test` sets it");
-        return None;
-    };
-    let mut admin = PgConnection::connect(&url).await.unwrap();
-    for statement in
-        [format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), format!("CREATE DATABASE {name}")]
-    {
-        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut admin).await.unwrap();
-    }
-    let mut url: url::Url = url.parse().unwrap();
-    url.set_path(name);
-    let store = Store::open(url.as_str(), 4).unwrap();
+    let store = Store::open(&database(name).await?, 4).unwrap();
     store.migrate().await.unwrap();
     let [uid, namespace, name] = ["u", "shop", "p"].map(str::to_owned);
     let policy = ProgrammedPolicy { uid, namespace, name, generation: 1, spec };

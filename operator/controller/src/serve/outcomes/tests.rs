@@ -7,27 +7,10 @@
 mod kill;
 
 use serde_json::json;
-use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use super::*;
-
-/// The URL of a database of one's own, or nothing where no Postgres is named.
-async fn database(name: &str) -> Option<String> {
-    let Ok(url) = std::env::var("VOX_TEST_DATABASE_URL") else {
-        eprintln!("skipped: VOX_TEST_DATABASE_URL is not set; `make test` sets it");
-        return None;
-    };
-    let mut admin = PgConnection::connect(&url).await.unwrap();
-    for statement in
-        [format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), format!("CREATE DATABASE {name}")]
-    {
-        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut admin).await.unwrap();
-    }
-    let mut url: url::Url = url.parse().unwrap();
-    url.set_path(name);
-    Some(url.to_string())
-}
+use crate::serve::tests::database;
 
 fn call(decision: Uuid) -> String {
     json!({"kind": "call", "event": "vox.model.error", "startedUnixMs": 1, "attempts": [], "attributes": {
