@@ -170,9 +170,17 @@ async fn one_after_another(
         let asked = Instant::now();
         match ask(&mut stream, &request, &mut buffer).await {
             Ok(answer) if answer.status == 200 => times.push(asked.elapsed()),
-            Ok(_) => failed += 1,
-            Err(_) => {
+            Ok(answer) => {
                 failed += 1;
+                if failed == 1 {
+                    println!("the first request of a connection that failed: status {}", answer.status);
+                }
+            }
+            Err(error) => {
+                failed += 1;
+                if failed == 1 {
+                    println!("the first request of a connection that failed: {error}");
+                }
                 let Ok(again) = connect(address).await else { break };
                 stream = again;
             }

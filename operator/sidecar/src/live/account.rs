@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use uuid::Uuid;
 use vox_routing::Cost;
 
-use super::budget::NO_LIMIT;
+use super::budget::{LARGEST_AMOUNT, NO_LIMIT};
 
 /// Taken of an account that has ended: more than any limit.
 const SEALED: u64 = NO_LIMIT << 1;
@@ -145,7 +145,7 @@ impl Reservation {
 
     /// It came to this.
     pub fn settle(mut self, cost: Cost) {
-        self.charge(cost.pico_usd().min(NO_LIMIT >> 8));
+        self.charge(cost.pico_usd().min(LARGEST_AMOUNT));
     }
 
     fn charge(&mut self, cost: u64) {

@@ -18,8 +18,10 @@ use super::account::{Account, Reservation};
 pub(crate) const DAY_MS: u64 = 86_400_000;
 /// So long a request waits for a lease.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// No limit, and the largest amount: sums cannot wrap.
-pub(super) const NO_LIMIT: u64 = u64::MAX >> 8;
+/// No limit: over a million USD. Sums of it and of amounts cannot wrap.
+pub(super) const NO_LIMIT: u64 = u64::MAX >> 4;
+/// No request costs more: over 70,000 USD.
+pub(super) const LARGEST_AMOUNT: u64 = NO_LIMIT >> 4;
 
 /// Why a request may not be paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +75,7 @@ impl Budget {
 
     /// The policy says so.
     pub fn limit_to(&self, per_day: Option<Cost>) {
-        let limit = per_day.map_or(NO_LIMIT, amount);
+        let limit = per_day.map_or(NO_LIMIT, |limit| limit.pico_usd().min(NO_LIMIT - 1));
         if self.limit.swap(limit, SeqCst) != limit {
             self.relimited.store(true, SeqCst);
             self.wanted.notify_one();
@@ -238,7 +240,7 @@ impl Drop for Waiting<'_> {
 }
 
 fn amount(cost: Cost) -> u64 {
-    cost.pico_usd().min(NO_LIMIT >> 8)
+    cost.pico_usd().min(LARGEST_AMOUNT)
 }
 
 #[cfg(test)]
@@ -262,6 +264,16 @@ mod tests {
         assert_eq!(budget.reserve(pico(3), 0).await.unwrap_err(), NoMoney::Spent);
         reservation.settle(pico(3));
         assert_eq!((budget.left(0), budget.spent(0)), (pico(7), pico(3)));
+    }
+
+    #[tokio::test]
+    async fn a_large_day_is_all_there() {
+        let budget = Budget::new(false);
+        for usd in [300, 5_000, 1_000_000] {
+            let limit = Cost::from_pico_usd(usd * 1_000_000_000_000);
+            budget.limit_to(Some(limit));
+            assert_eq!((budget.limit(), budget.left(0)), (limit, limit));
+        }
     }
 
     #[tokio::test]
