@@ -129,16 +129,23 @@ pub async fn run(
         attempt.waits = wait.is_declared();
         // Counted where one is made: nothing has been sent yet, and what was set aside comes back. Who waits has a bound
         // of its own.
-        if !again && !failures.is_empty() && !call.app.retries.allow(now.unix_ms) {
+        let counted = !again && !failures.is_empty();
+        if counted && !call.app.retries.allow(now.unix_ms) {
             call.app.metrics.retries_withheld.inc();
             break;
         }
+        let retry_of = counted.then(|| Arc::clone(&call.app));
         let id = attempt.record.deployment.clone();
         let other = order.clone().any(|pick| served.unavailable(pick.deployment, now.unix_ms).is_none());
         let last = !other || !call.app.retries.any_left(now.unix_ms);
         let time = Time::new(&call.app.settings.timeouts, asked.shape.stream, deadline, last, now.at);
         match one(pool, call, asked, attempt, &time).await {
-            Ok(response) => return Ok(response),
+            Ok(response) => {
+                if let Some(app) = retry_of {
+                    app.retries.succeeded(decided.later().unix_ms);
+                }
+                return Ok(response);
+            }
             Err((returned, failed)) => {
                 call = returned;
                 let clients = failed.verdict == Verdict::Clients;

@@ -1,4 +1,5 @@
-//! A bound on retries, so that an outage of everything is not answered with a multiple of the load.
+//! A bound on retries, so that an outage of everything is not answered with a multiple of the load. A retry that succeeds is
+//! no part of one and is not counted: while one upstream is away and another answers, everybody is answered.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -7,6 +8,8 @@ const FLOOR: u64 = 10;
 /// Beyond that, so many for each hundred requests.
 const PERCENT: u64 = 20;
 const WINDOW_MS: u64 = 10_000;
+/// The half of a counter that is of this window.
+const LOW: u64 = 0xffff_ffff;
 
 /// Requests and retries of the last seconds: of the window under way and of the one before it.
 #[derive(Debug, Default)]
@@ -34,6 +37,14 @@ impl Retries {
         any
     }
 
+    /// A retry that was allowed has succeeded.
+    pub fn succeeded(&self, now_ms: u64) {
+        self.turn(now_ms);
+        // Where its window has passed, there is nothing left to take back.
+        let one_less = |retries: u64| (retries & LOW > 0).then(|| retries - 1);
+        let _ = self.retries.fetch_update(Relaxed, Relaxed, one_less);
+    }
+
     /// Whether one more retry would be allowed.
     #[must_use]
     pub fn any_left(&self, now_ms: u64) -> bool {
@@ -56,7 +67,7 @@ impl Retries {
 }
 
 const fn both(halves: u64) -> u64 {
-    (halves >> 32) + (halves & 0xffff_ffff)
+    (halves >> 32) + (halves & LOW)
 }
 
 #[cfg(test)]
@@ -75,5 +86,21 @@ mod tests {
         (0..1000).for_each(|_| retries.request(WINDOW_MS));
         assert_eq!((0..1000).filter(|_| retries.allow(WINDOW_MS)).count(), 200);
         assert!(retries.allow(3 * WINDOW_MS), "what is long past does not count");
+    }
+
+    #[test]
+    fn retries_that_succeed_are_not_counted() {
+        let retries = Retries::default();
+        for _ in 0..100 {
+            assert!(retries.allow(0));
+            retries.succeeded(0);
+        }
+        assert_eq!((0..100).filter(|_| retries.allow(0)).count(), 10);
+        retries.succeeded(WINDOW_MS);
+        assert_eq!(
+            (0..100).filter(|_| retries.allow(WINDOW_MS)).count(),
+            0,
+            "those of the window before stay"
+        );
     }
 }
