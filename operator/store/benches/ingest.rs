@@ -18,7 +18,7 @@ use vox_store::outcome::{Batch, day};
 
 const ROUNDS: usize = 3;
 /// Bodies under way; a replica of the operator takes up to four.
-const AT_ONCE: [usize; 2] = [1, 2];
+const AT_ONCE: [usize; 3] = [1, 2, 4];
 const TABLES: [&str; 2] = ["llm_interaction", "llm_attempt"];
 /// As long as a sidecar's.
 const BODY: usize = 1 << 20;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{drift_guard, header, pascal};
-use crate::model::Telemetry;
+use crate::model::{AttributeUse, Telemetry};
 
 const CONTRACT: &str = "model-telemetry.v1.yaml";
 
@@ -72,8 +72,17 @@ pub struct Event {
     pub name: &'static str,
     /// What it says.
     pub description: &'static str,
-    /// What it may carry.
-    pub attributes: &'static [(&'static str, Requirement)],
+    /// What it may carry, in the order of the names.
+    pub attributes: &'static [Use],
+}
+
+/// What an event may carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Use {
+    /// What.
+    pub attribute: &'static Attribute,
+    /// How strongly it is asked for.
+    pub requirement: Requirement,
 }
 
 /// Why an event is refused.
@@ -139,21 +148,7 @@ pub enum TelemetryError {
 
 "#;
 
-const FUNCTIONS: &str = r#"/// The attribute of this name.
-#[must_use]
-pub fn attribute(name: &str) -> Option<&'static Attribute> {
-    ATTRIBUTES.iter().find(|attribute| attribute.name == name)
-}
-
-/// The attributes of an attempt that stands within the record of its turn: its own, and those that it shares with the
-/// turn.
-#[must_use]
-pub fn attempt_of_turn(turn: &Map<String, Value>, attempt: &Map<String, Value>) -> Map<String, Value> {
-    let shared = turn.iter().filter(|(name, _)| TURN_ATTRIBUTES.contains(&name.as_str()));
-    shared.chain(attempt).map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-/// Whether a session id begins with a registered prefix and goes on after it.
+const FUNCTIONS: &str = r#"/// Whether a session id begins with a registered prefix and goes on after it.
 #[must_use]
 pub fn session_prefix_registered(session: &str) -> bool {
     SESSION_PREFIXES.iter().any(|prefix| session.len() > prefix.len() && session.starts_with(prefix))
@@ -178,24 +173,47 @@ pub fn is_trace_id(text: &str) -> bool {
 /// [`TelemetryError`] for an unknown event or attribute, a value of the wrong type or outside its list, a missing
 /// required attribute, and a trace id that is missing or no UUIDv7.
 pub fn validate_event(name: &str, attributes: &Map<String, Value>) -> Result<(), TelemetryError> {
+    validate(name, attributes, |name| attributes.get(name))
+}
+
+/// Checks the event of an attempt that stands within the record of its turn, and so does not repeat what it shares with
+/// it: see [`TURN_ATTRIBUTES`].
+///
+/// # Errors
+/// As of [`validate_event`].
+pub fn validate_attempt_of_turn(
+    name: &str,
+    turn: &Map<String, Value>,
+    attempt: &Map<String, Value>,
+) -> Result<(), TelemetryError> {
+    let shared = |name| turn.get(name).filter(|_| TURN_ATTRIBUTES.contains(&name));
+    validate(name, attempt, |name| attempt.get(name).or_else(|| shared(name)))
+}
+
+/// Checks what an event says itself; `get` also finds what it does not repeat.
+fn validate<'a>(
+    name: &str,
+    attributes: &Map<String, Value>,
+    get: impl Fn(&'static str) -> Option<&'a Value>,
+) -> Result<(), TelemetryError> {
     let Some(event) = EVENTS.iter().find(|event| event.name == name) else {
         return Err(TelemetryError::UnknownEvent { event: name.to_owned() });
     };
-    if !attributes.get(TRACE_ID).and_then(Value::as_str).is_some_and(is_trace_id) {
+    if !get(TRACE_ID).and_then(Value::as_str).is_some_and(is_trace_id) {
         return Err(TelemetryError::TraceId { event: event.name });
     }
     for (key, value) in attributes {
-        let known = event.attributes.iter().any(|(name, _)| name == key);
-        let Some(attribute) = attribute(key).filter(|_| known) else {
+        let known = event.attributes.binary_search_by_key(&key.as_str(), |used| used.attribute.name).ok();
+        let Some(used) = known.and_then(|place| event.attributes.get(place)) else {
             return Err(TelemetryError::UnknownAttribute { event: event.name, attribute: key.clone() });
         };
-        check_value(event, attribute, value)?;
+        check_value(event, used.attribute, value)?;
     }
-    event
-        .attributes
-        .iter()
-        .find(|(name, requirement)| *requirement == Requirement::Required && !attributes.contains_key(*name))
-        .map_or(Ok(()), |(attribute, _)| Err(TelemetryError::Missing { event: event.name, attribute }))
+    let mut required = event.attributes.iter().filter(|used| used.requirement == Requirement::Required);
+    let missing = required.find(|used| get(used.attribute.name).is_none());
+    missing.map_or(Ok(()), |used| {
+        Err(TelemetryError::Missing { event: event.name, attribute: used.attribute.name })
+    })
 }
 
 /// Checks an event as [`validate_event`] does, and that its session id, if it has one, has a registered prefix.
@@ -279,11 +297,10 @@ pub(crate) fn render(contract: &Telemetry, bytes: &[u8]) -> String {
     let _ = write!(out, "/// Every attribute.\npub const ATTRIBUTES: &[Attribute] = &[{rows}];\n\n");
     let mut events = String::new();
     for event in &contract.events {
-        let uses: String = event
-            .attributes
-            .iter()
-            .map(|used| format!("({:?}, Requirement::{}),", used.name, pascal(&used.requirement)))
-            .collect();
+        let mut uses: Vec<_> = event.attributes.iter().collect();
+        // Looked up by name for each attribute of each line that comes in.
+        uses.sort_by_key(|used| &used.name);
+        let uses: String = uses.into_iter().map(|used| written_use(contract, used)).collect();
         let _ = write!(
             events,
             "Event {{ name: {:?}, description: {:?}, attributes: &[{uses}] }},",
@@ -293,4 +310,15 @@ pub(crate) fn render(contract: &Telemetry, bytes: &[u8]) -> String {
     let _ = write!(out, "/// Every event.\npub const EVENTS: &[Event] = &[{events}];\n\n");
     out.push_str(FUNCTIONS);
     out
+}
+
+/// An attribute as an event has it.
+fn written_use(contract: &Telemetry, used: &AttributeUse) -> String {
+    // That there is one has been checked: see `semantic/telemetry.rs`.
+    let place = contract.attributes.iter().position(|attribute| attribute.name == used.name);
+    let requirement = pascal(&used.requirement);
+    format!(
+        "Use {{ attribute: &ATTRIBUTES[{}], requirement: Requirement::{requirement} }},",
+        place.unwrap_or_default()
+    )
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use serde_json::{Value, json};
-use vox_contracts::generated::telemetry::{attempt_of_turn, validate_event_strict};
+use vox_contracts::generated::telemetry::{validate_attempt_of_turn, validate_event_strict};
 use vox_routing::snapshot::{Deployment, PolicySnapshot, Snapshot, Upstream as UpstreamSpec};
 use vox_sidecar::config::Args;
 use vox_sidecar::spool::unsealed;
@@ -248,15 +248,14 @@ pub(crate) fn is_of_the_contract(line: &Value) {
     );
     assert_eq!((&line["kind"], line["startedUnixMs"].is_u64()), (&json!("call"), true), "{line:#}");
     let turn = line["attributes"].as_object().unwrap();
-    let checked = |event: &Value, attributes: &serde_json::Map<String, Value>| {
-        let checked = validate_event_strict(event.as_str().unwrap(), attributes);
-        checked.unwrap_or_else(|error| panic!("{error}: {line:#}"));
-    };
-    checked(&line["event"], turn);
+    let checked = validate_event_strict(line["event"].as_str().unwrap(), turn);
+    checked.unwrap_or_else(|error| panic!("{error}: {line:#}"));
     let attempts = line["attempts"].as_array().unwrap();
     for attempt in attempts {
         assert_eq!(attempt["event"], "vox.model.attempt");
-        checked(&attempt["event"], &attempt_of_turn(turn, attempt["attributes"].as_object().unwrap()));
+        let checked =
+            validate_attempt_of_turn("vox.model.attempt", turn, attempt["attributes"].as_object().unwrap());
+        checked.unwrap_or_else(|error| panic!("{error}: {line:#}"));
     }
     assert_eq!(turn["vox.attempts"], attempts.len(), "{line:#}");
 }

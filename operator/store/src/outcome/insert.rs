@@ -1,31 +1,25 @@
-//! Many rows by one statement: a column is an array, and rows that are there stay as they are.
+//! A batch's rows into their tables; rows that are there stay as they are.
+//!
+//! Hardly ever is one there: a sidecar sends a line again only where it did not hear that it was taken. So calls are copied,
+//! which costs the server half of what inserting them does, and only where one was there it is looked which.
 
-use sqlx::PgConnection;
+use std::collections::HashSet;
+
+use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
-use super::row::{self, Attempt, Call, Feedback};
-use crate::Result;
+use super::copy::{Day, Fields, Moment, Rows};
+use super::row::{self, Call, Feedback, Tokens};
+use crate::{Error, Result};
 
-fn column<'a, R, T>(rows: &'a [R], of: impl Fn(&'a R) -> T) -> Vec<T> {
-    rows.iter().map(of).collect()
-}
-
-/// Texts as Postgres writes an array of them: arrays of arrays would all have to be of one length.
-fn array(texts: &[String]) -> String {
-    let mut written = String::from("{");
-    for (place, text) in texts.iter().enumerate() {
-        written.push_str(if place == 0 { "\"" } else { ",\"" });
-        for letter in text.chars() {
-            if matches!(letter, '"' | '\\') {
-                written.push('\\');
-            }
-            written.push(letter);
-        }
-        written.push('"');
-    }
-    written.push('}');
-    written
-}
+const CALL_COLUMNS: &str = "namespace, sidecar, day, decision, trace, interaction, started_at, policy, policy_generation,
+    snapshot, endpoint, session, category, complexity, streamed, asked, outcome, status, error_type, model_key, deployment,
+    provider, served, latency_ms, first_token_ms, decided_us, input_tokens, output_tokens, cache_read_tokens,
+    cache_write_tokens, reasoning_tokens, cost_pusd, cache_savings_pusd, context_utilisation, attempts, finish, signal,
+    probability, picks";
+const ATTEMPT_COLUMNS: &str = "day, decision, number, model_key, deployment, provider, served, outcome, error_type, status,
+    span, started_ms, latency_ms, first_token_ms, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
+    reasoning_tokens, cost_pusd, assumed_cost_pusd";
 
 /// Says which of them were not there.
 pub(super) async fn calls(
@@ -33,131 +27,102 @@ pub(super) async fn calls(
     namespace: &str,
     sidecar: &str,
     calls: &[&Call],
-) -> Result<Vec<Uuid>> {
-    if calls.is_empty() {
-        return Ok(Vec::new());
+) -> Result<HashSet<Uuid>> {
+    let mut new = calls.to_vec();
+    while !new.is_empty() {
+        let mut attempt = tx.begin().await?;
+        match call_rows(namespace, sidecar, &new).copy(&mut attempt, "llm_interaction", CALL_COLUMNS).await {
+            Ok(()) => {
+                attempt.commit().await?;
+                break;
+            }
+            Err(Error::Query(error)) if is_there(&error) => {
+                attempt.rollback().await?;
+                let before = new.len();
+                without_those_there(tx, &mut new).await?;
+                // Somebody took away what stood in the way: no reason to try for ever.
+                if new.len() == before {
+                    return Err(Error::Query(error));
+                }
+            }
+            Err(error) => return Err(error),
+        }
     }
-    let new = sqlx::query_scalar(
-        "INSERT INTO llm_interaction (
-                namespace, sidecar, day, decision, trace, interaction, started_at, policy, policy_generation,
-                snapshot, endpoint, session, category, complexity, streamed, asked, outcome, status, error_type,
-                model_key, deployment, provider, served, latency_ms, first_token_ms, decided_us, input_tokens,
-                output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_pusd,
-                cache_savings_pusd, context_utilisation, attempts, finish, signal, probability, picks)
-             SELECT $1::text, $2::text, DATE '1970-01-01' + day, decision, trace, interaction, to_timestamp(started_ms /
-                1000.0::double precision), policy, policy_generation, snapshot, endpoint, session, category,
-                complexity, streamed, asked, outcome, status, error_type, model_key, deployment, provider,
-                served, latency_ms, first_token_ms, decided_us, input_tokens, output_tokens, cache_read_tokens,
-                cache_write_tokens, reasoning_tokens, cost_pusd, cache_savings_pusd, context_utilisation,
-                attempts, finish, signal, probability, picks::text[]
-             FROM UNNEST($3::int[], $4::uuid[], $5::uuid[], $6::uuid[], $7::bigint[], $8::text[], $9::bigint[],
-                $10::bigint[], $11::text[], $12::text[], $13::text[], $14::smallint[], $15::boolean[],
-                $16::text[], $17::text[], $18::int[], $19::text[], $20::text[], $21::text[], $22::text[],
-                $23::text[], $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[],
-                $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[], $33::bigint[], $34::double
-                precision[], $35::smallint[], $36::text[], $37::text[], $38::double precision[], $39::text[])
-                 AS given (day, decision, trace, interaction, started_ms, policy, policy_generation, snapshot, endpoint,
-                session, category, complexity, streamed, asked, outcome, status, error_type, model_key,
-                deployment, provider, served, latency_ms, first_token_ms, decided_us, input_tokens,
-                output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_pusd,
-                cache_savings_pusd, context_utilisation, attempts, finish, signal, probability, picks)
-             ON CONFLICT DO NOTHING
-             RETURNING decision",
-    )
-    .bind(namespace)
-    .bind(sidecar)
-    .bind(column(calls, |c| row::day(c.decision)))
-    .bind(column(calls, |c| c.decision))
-    .bind(column(calls, |c| c.trace))
-    .bind(column(calls, |c| c.interaction))
-    .bind(column(calls, |c| c.started_ms))
-    .bind(column(calls, |c| c.policy.as_deref()))
-    .bind(column(calls, |c| c.policy_generation))
-    .bind(column(calls, |c| c.snapshot))
-    .bind(column(calls, |c| c.endpoint.as_str()))
-    .bind(column(calls, |c| c.session.as_deref()))
-    .bind(column(calls, |c| c.category.as_deref()))
-    .bind(column(calls, |c| c.complexity))
-    .bind(column(calls, |c| c.streamed))
-    .bind(column(calls, |c| c.asked.as_deref()))
-    .bind(column(calls, |c| c.outcome.as_str()))
-    .bind(column(calls, |c| c.status))
-    .bind(column(calls, |c| c.error_type.as_deref()))
-    .bind(column(calls, |c| c.model_key.as_deref()))
-    .bind(column(calls, |c| c.deployment.as_deref()))
-    .bind(column(calls, |c| c.provider.as_deref()))
-    .bind(column(calls, |c| c.served.as_deref()))
-    .bind(column(calls, |c| c.latency_ms))
-    .bind(column(calls, |c| c.first_token_ms))
-    .bind(column(calls, |c| c.decided_us))
-    .bind(column(calls, |c| c.tokens.input))
-    .bind(column(calls, |c| c.tokens.output))
-    .bind(column(calls, |c| c.tokens.cache_read))
-    .bind(column(calls, |c| c.tokens.cache_write))
-    .bind(column(calls, |c| c.tokens.reasoning))
-    .bind(column(calls, |c| c.cost_pusd))
-    .bind(column(calls, |c| c.cache_savings_pusd))
-    .bind(column(calls, |c| c.context_utilisation))
-    .bind(column(calls, |c| i16::try_from(c.attempts.len()).unwrap_or(i16::MAX)))
-    .bind(column(calls, |c| c.finish.as_deref()))
-    .bind(column(calls, |c| c.signal.as_deref()))
-    .bind(column(calls, |c| c.probability))
-    .bind(column(calls, |c| array(&c.picks)))
-    .fetch_all(tx)
-    .await?;
-    Ok(new)
+    Ok(new.iter().map(|call| call.decision).collect())
 }
 
-/// The tries of these calls.
-pub(super) async fn attempts(tx: &mut PgConnection, calls: &[&Call]) -> Result<()> {
-    let mut tries: Vec<(Uuid, &Attempt)> = Vec::new();
+fn is_there(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+async fn without_those_there(tx: &mut PgConnection, calls: &mut Vec<&Call>) -> Result<()> {
+    let there: HashSet<Uuid> = sqlx::query_scalar(
+        "SELECT i.decision FROM UNNEST($1::int[], $2::uuid[]) AS given (day, decision)
+         JOIN llm_interaction i ON i.day = DATE '1970-01-01' + given.day AND i.decision = given.decision",
+    )
+    .bind(column(calls, |c| row::day(c.decision)))
+    .bind(column(calls, |c| c.decision))
+    .fetch_all(tx)
+    .await?
+    .into_iter()
+    .collect();
+    calls.retain(|call| !there.contains(&call.decision));
+    Ok(())
+}
+
+fn call_rows(namespace: &str, sidecar: &str, calls: &[&Call]) -> Rows {
+    let mut rows = Rows::new();
     for call in calls {
-        tries.extend(call.attempts.iter().map(|attempt| (call.decision, attempt)));
+        rows.row(|fields| {
+            fields.put(namespace).put(sidecar).put(Day(row::day(call.decision)));
+            fields.put(call.decision).put(call.trace).put(call.interaction).put(Moment(call.started_ms));
+            fields.put(call.policy.as_deref()).put(call.policy_generation).put(call.snapshot);
+            fields.put(call.endpoint.as_str()).put(call.session.as_deref());
+            fields.put(call.category.as_deref()).put(call.complexity).put(call.streamed);
+            fields.put(call.asked.as_deref()).put(call.outcome.as_str()).put(call.status);
+            fields.put(call.error_type.as_deref()).put(call.model_key.as_deref());
+            fields.put(call.deployment.as_deref()).put(call.provider.as_deref()).put(call.served.as_deref());
+            fields.put(call.latency_ms).put(call.first_token_ms).put(call.decided_us);
+            tokens(fields, call.tokens);
+            fields.put(call.cost_pusd).put(call.cache_savings_pusd).put(call.context_utilisation);
+            fields.put(i16::try_from(call.attempts.len()).unwrap_or(i16::MAX));
+            fields.put(call.finish.as_deref()).put(call.signal.as_deref());
+            fields.put(call.probability).put(call.picks.as_slice());
+        });
     }
-    if tries.is_empty() {
+    rows
+}
+
+fn tokens(fields: &mut Fields<'_>, tokens: Tokens) {
+    fields.put(tokens.input).put(tokens.output).put(tokens.cache_read).put(tokens.cache_write);
+    fields.put(tokens.reasoning);
+}
+
+/// The tries of these calls, which were not there.
+pub(super) async fn attempts(tx: &mut PgConnection, calls: &[&Call]) -> Result<()> {
+    let mut rows = Rows::new();
+    for call in calls {
+        for attempt in &call.attempts {
+            rows.row(|fields| {
+                fields.put(Day(row::day(call.decision))).put(call.decision).put(attempt.number);
+                fields.put(attempt.model_key.as_str()).put(attempt.deployment.as_str());
+                fields.put(attempt.provider.as_deref()).put(attempt.served.as_deref());
+                fields.put(attempt.outcome.as_str()).put(attempt.error_type.as_deref()).put(attempt.status);
+                fields.put(attempt.span.as_deref()).put(attempt.started_ms).put(attempt.latency_ms);
+                fields.put(attempt.first_token_ms);
+                tokens(fields, attempt.tokens);
+                fields.put(attempt.cost_pusd).put(attempt.assumed_cost_pusd);
+            });
+        }
+    }
+    if calls.iter().all(|call| call.attempts.is_empty()) {
         return Ok(());
     }
-    sqlx::query(
-        "INSERT INTO llm_attempt (
-                day, decision, number, model_key, deployment, provider, served, outcome, error_type, status,
-                span, started_ms, latency_ms, first_token_ms, input_tokens, output_tokens, cache_read_tokens,
-                cache_write_tokens, reasoning_tokens, cost_pusd, assumed_cost_pusd)
-             SELECT DATE '1970-01-01' + day, decision, number, model_key, deployment, provider, served, outcome,
-                error_type, status, span, started_ms, latency_ms, first_token_ms, input_tokens, output_tokens,
-                cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_pusd, assumed_cost_pusd
-             FROM UNNEST($1::int[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[],
-                $8::text[], $9::text[], $10::int[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[],
-                $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[],
-                $21::bigint[])
-                 AS given (day, decision, number, model_key, deployment, provider, served, outcome, error_type, status,
-                span, started_ms, latency_ms, first_token_ms, input_tokens, output_tokens, cache_read_tokens,
-                cache_write_tokens, reasoning_tokens, cost_pusd, assumed_cost_pusd)
-             ON CONFLICT DO NOTHING",
-    )
-    .bind(column(&tries, |(decision, _)| row::day(*decision)))
-    .bind(column(&tries, |(decision, _)| *decision))
-    .bind(column(&tries, |(_, a)| a.number))
-    .bind(column(&tries, |(_, a)| a.model_key.as_str()))
-    .bind(column(&tries, |(_, a)| a.deployment.as_str()))
-    .bind(column(&tries, |(_, a)| a.provider.as_deref()))
-    .bind(column(&tries, |(_, a)| a.served.as_deref()))
-    .bind(column(&tries, |(_, a)| a.outcome.as_str()))
-    .bind(column(&tries, |(_, a)| a.error_type.as_deref()))
-    .bind(column(&tries, |(_, a)| a.status))
-    .bind(column(&tries, |(_, a)| a.span.as_deref()))
-    .bind(column(&tries, |(_, a)| a.started_ms))
-    .bind(column(&tries, |(_, a)| a.latency_ms))
-    .bind(column(&tries, |(_, a)| a.first_token_ms))
-    .bind(column(&tries, |(_, a)| a.tokens.input))
-    .bind(column(&tries, |(_, a)| a.tokens.output))
-    .bind(column(&tries, |(_, a)| a.tokens.cache_read))
-    .bind(column(&tries, |(_, a)| a.tokens.cache_write))
-    .bind(column(&tries, |(_, a)| a.tokens.reasoning))
-    .bind(column(&tries, |(_, a)| a.cost_pusd))
-    .bind(column(&tries, |(_, a)| a.assumed_cost_pusd))
-    .execute(tx)
-    .await?;
-    Ok(())
+    rows.copy(tx, "llm_attempt", ATTEMPT_COLUMNS).await
+}
+
+fn column<'a, R, T>(rows: &'a [R], of: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
 }
 
 /// Says which of them were not there.
@@ -193,16 +158,4 @@ pub(super) async fn feedback(
     .fetch_all(tx)
     .await?;
     Ok(new)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_written_so_that_they_are_read_again() {
-        let texts = ["a/b", "", "q\"u\\o", "{,}", "NULL"].map(str::to_owned);
-        assert_eq!(array(&texts), r#"{"a/b","","q\"u\\o","{,}","NULL"}"#);
-        assert_eq!(array(&[]), "{}");
-    }
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 use vox_contracts::TaskCategory;
-use vox_contracts::generated::telemetry::{attempt_of_turn, validate_event, validate_event_strict};
+use vox_contracts::generated::telemetry::{validate_attempt_of_turn, validate_event_strict};
 
 use super::attributes::{Attributes, is_v7};
 use super::refused::Refused;
@@ -51,23 +51,24 @@ enum Record {
     Feedback(Feedback),
 }
 
+/// The kinds of lines: a type of one value each, so that a line of the other kind is none of this one.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum Kind {
+enum OfCall {
     Call,
-    Feedback,
 }
 
 #[derive(Deserialize)]
-struct Peek {
-    kind: Kind,
+#[serde(rename_all = "camelCase")]
+enum OfFeedback {
+    Feedback,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct CallLine {
     #[serde(rename = "kind")]
-    _kind: Kind,
+    _kind: OfCall,
     event: String,
     started_unix_ms: i64,
     attributes: Map<String, Value>,
@@ -85,7 +86,7 @@ struct AttemptLine {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FeedbackLine {
     #[serde(rename = "kind")]
-    _kind: Kind,
+    _kind: OfFeedback,
     id: Uuid,
     received_unix_ms: i64,
     decision: Uuid,
@@ -104,19 +105,17 @@ enum Thumb {
 
 impl Record {
     fn read(namespace: &str, line: &[u8]) -> Result<Self, Refused> {
-        let malformed = |_| Refused::Malformed;
-        match serde_json::from_slice::<Peek>(line).map_err(malformed)?.kind {
-            Kind::Call => {
-                let read: CallLine = serde_json::from_slice(line).map_err(malformed)?;
-                // Hardly any line has one: the search through it is cheap, the one through its texts is not.
-                let escaped = line.windows(6).any(|six| six == br"\u0000");
-                if escaped && has_nul(&read) {
-                    return Err(Refused::Nul);
-                }
-                call(namespace, read).map(|call| Self::Call(Box::new(call)))
-            }
-            Kind::Feedback => feedback(serde_json::from_slice(line).map_err(malformed)?).map(Self::Feedback),
+        // Nearly all are calls, and each is read once.
+        let Ok(read) = serde_json::from_slice::<CallLine>(line) else {
+            let read = serde_json::from_slice(line).map_err(|_| Refused::Malformed)?;
+            return feedback(read).map(Self::Feedback);
+        };
+        // Hardly any line has one: the search through it is cheap, the one through its texts is not.
+        let escaped = line.windows(6).any(|six| six == br"\u0000");
+        if escaped && has_nul(&read) {
+            return Err(Refused::Nul);
         }
+        call(namespace, read).map(|call| Self::Call(Box::new(call)))
     }
 }
 
@@ -197,7 +196,7 @@ fn tried(turn: &Map<String, Value>, line: AttemptLine) -> Result<Attempt, Refuse
     if line.event != "vox.model.attempt" {
         return Err(Refused::Event);
     }
-    validate_event(&line.event, &attempt_of_turn(turn, &line.attributes))?;
+    validate_attempt_of_turn(&line.event, turn, &line.attributes)?;
     let mut of = Attributes(line.attributes);
     Ok(Attempt {
         number: of.number("vox.attempt.number")?.ok_or(Refused::Missing("vox.attempt.number"))?,

@@ -2,6 +2,7 @@
 //! in batches; each batch is one transaction, and a line that comes again changes nothing.
 
 mod attributes;
+mod copy;
 mod insert;
 mod line;
 mod partition;
@@ -47,7 +48,7 @@ impl Store {
         }
         let mut tx = self.pool.begin().await?;
         penalty::lock(&mut tx, namespace, &feedback).await?;
-        let new: HashSet<_> = insert::calls(&mut tx, namespace, sidecar, &calls).await?.into_iter().collect();
+        let new = insert::calls(&mut tx, namespace, sidecar, &calls).await?;
         calls.retain(|call| new.contains(&call.decision));
         insert::attempts(&mut tx, &calls).await?;
         let told: HashSet<_> = insert::feedback(&mut tx, namespace, &feedback).await?.into_iter().collect();
