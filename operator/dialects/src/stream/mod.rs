@@ -9,12 +9,14 @@
 //! To fall back before the first token, keep the output until [`StreamFacts::first_token`] is true, and throw it away
 //! when [`StreamFacts::error`] comes first.
 
+mod check;
 mod frames;
+mod valid;
 mod watch;
 
 pub use frames::{FrameError, LONGEST_FRAME, StreamReader, whole_events};
 
-use crate::answer::ClientContext;
+use crate::answer::{ClientContext, Signal};
 use crate::client;
 use crate::dialect::Dialect;
 use crate::error::{ErrorClass, Failure, error_event};
@@ -22,6 +24,7 @@ use crate::event::Event;
 use crate::finish::Finish;
 use crate::upstream::Reader;
 use crate::usage::Usage;
+use check::Check;
 use watch::Watch;
 
 /// What has been seen of a stream so far.
@@ -97,6 +100,10 @@ pub struct StreamOptions {
     /// Whether the extra chunk with usage is withheld ([`crate::request::Rewritten::withhold_usage`]); for streams that
     /// are passed through.
     pub withhold_usage: bool,
+    /// Whether JSON was asked for, so that the answer's text is checked as it passes.
+    pub json: bool,
+    /// Whether tools were offered, so that the arguments of calls are.
+    pub tools: bool,
 }
 
 /// Takes a provider's stream and gives the client's.
@@ -107,6 +114,8 @@ pub struct StreamTranslator {
     upstream: Reader,
     mode: Mode,
     facts: StreamFacts,
+    /// Only where something is to be checked: each piece is read then.
+    check: Option<Box<Check>>,
     decision_id: String,
     /// Whether the client's stream got its last event.
     closed: bool,
@@ -125,6 +134,7 @@ impl StreamTranslator {
     #[must_use]
     pub fn new(from: Dialect, to: Dialect, options: StreamOptions) -> Option<Self> {
         let decision_id = options.context.id.clone();
+        let check = (options.json || options.tools).then(|| Box::new(Check::new(options.json)));
         let mode = match (from, to) {
             (Dialect::OpenAiEmbeddings, _) => return None,
             _ if from == to => Mode::Watch(Watch::new(from, options.withhold_usage)),
@@ -143,6 +153,7 @@ impl StreamTranslator {
             upstream: Reader::new(from),
             mode,
             facts: StreamFacts::default(),
+            check,
             decision_id,
             closed: false,
         })
@@ -154,15 +165,25 @@ impl StreamTranslator {
         &self.facts
     }
 
+    /// What the answer says against itself, as far as it has come: that is the last word once it has ended well.
+    #[must_use]
+    pub fn signal(&self) -> Option<Signal> {
+        if self.facts.finish == Some(Finish::Refusal) {
+            return Some(Signal::Refusal);
+        }
+        self.check.as_ref()?.signal(&self.facts)
+    }
+
     /// Takes upstream bytes, however they were split, and puts the client's behind what is in `out`.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         if self.closed {
             return;
         }
-        let (facts, upstream) = (&mut self.facts, &mut self.upstream);
+        let mut seen =
+            Seen { upstream: &mut self.upstream, facts: &mut self.facts, check: self.check.as_deref_mut() };
         let read = match &mut self.mode {
-            Mode::Watch(watch) => watch.push(bytes, &mut self.reader, upstream, facts, out),
-            mode => self.reader.push(bytes, |data| frame(mode, upstream, facts, data, out)),
+            Mode::Watch(watch) => watch.push(bytes, &mut self.reader, &mut seen, out),
+            mode => self.reader.push(bytes, |data| frame(mode, &mut seen, data, out)),
         };
         if read.is_err() {
             self.facts.fail(failure(
@@ -176,11 +197,15 @@ impl StreamTranslator {
     /// The upstream's connection ended, well or badly: writes what is left to say, and says how the stream ended.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Ending {
         if !self.closed {
-            let (facts, upstream) = (&mut self.facts, &mut self.upstream);
-            let before = facts.error.is_some();
+            let before = self.facts.error.is_some();
+            let mut seen = Seen {
+                upstream: &mut self.upstream,
+                facts: &mut self.facts,
+                check: self.check.as_deref_mut(),
+            };
             let _ = match &mut self.mode {
-                Mode::Watch(watch) => watch.finish(&mut self.reader, upstream, facts, out),
-                mode => self.reader.finish(|data| frame(mode, upstream, facts, data, out)),
+                Mode::Watch(watch) => watch.finish(&mut self.reader, &mut seen, out),
+                mode => self.reader.finish(|data| frame(mode, &mut seen, data, out)),
             };
             // What is not understood at the very end was cut there.
             self.facts.error.take_if(|error| !before && error.class == ErrorClass::Malformed);
@@ -245,20 +270,40 @@ impl StreamTranslator {
     }
 }
 
+/// Who reads a stream, and what has been seen of it.
+struct Seen<'a> {
+    upstream: &'a mut Reader,
+    facts: &'a mut StreamFacts,
+    check: Option<&'a mut Check>,
+}
+
+impl Seen<'_> {
+    fn take(&mut self, event: &Event) {
+        self.facts.take(event);
+        self.check(event);
+    }
+
+    fn check(&mut self, event: &Event) {
+        if let Some(check) = &mut self.check {
+            check.take(event);
+        }
+    }
+}
+
 /// One frame of a stream that is translated.
-fn frame(mode: &mut Mode, upstream: &mut Reader, facts: &mut StreamFacts, data: &str, out: &mut Vec<u8>) {
-    if facts.ended || facts.error.is_some() {
+fn frame(mode: &mut Mode, seen: &mut Seen<'_>, data: &str, out: &mut Vec<u8>) {
+    if seen.facts.ended || seen.facts.error.is_some() {
         return;
     }
     let mut events = Vec::new();
-    if let Err(place) = upstream.piece(data, &mut events) {
+    if let Err(place) = seen.upstream.piece(data, &mut events) {
         let what = format!("a piece of the provider's stream is not understood ({})", place.0);
-        facts.fail(failure(ErrorClass::Malformed, &what));
+        seen.facts.fail(failure(ErrorClass::Malformed, &what));
     }
     for event in events {
-        facts.take(&event);
+        seen.take(&event);
         let written = match mode {
-            _ if facts.error.is_some() => return,
+            _ if seen.facts.error.is_some() => return,
             Mode::Watch(_) => true,
             Mode::OpenAi(writer) => {
                 writer.event(event, out);
@@ -268,7 +313,7 @@ fn frame(mode: &mut Mode, upstream: &mut Reader, facts: &mut StreamFacts, data: 
         };
         if !written {
             let what = "the provider mixed the pieces of several calls in a way that cannot be translated";
-            facts.fail(failure(ErrorClass::Malformed, what));
+            seen.facts.fail(failure(ErrorClass::Malformed, what));
         }
     }
 }

@@ -8,11 +8,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::frames::{FrameError, StreamReader, ends_event};
-use super::{StreamFacts, failure};
+use super::{Seen, failure};
 use crate::dialect::Dialect;
 use crate::error::ErrorClass;
 use crate::event::Event;
-use crate::upstream::Reader;
 
 /// A member's name, ready to be looked for: to make it ready takes longer than to look through a piece.
 type Member = LazyLock<Finder<'static>>;
@@ -44,8 +43,7 @@ impl Watch {
         &mut self,
         bytes: &[u8],
         reader: &mut StreamReader,
-        upstream: &mut Reader,
-        facts: &mut StreamFacts,
+        seen: &mut Seen<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), FrameError> {
         let mut passed = 0;
@@ -53,7 +51,7 @@ impl Watch {
             passed += raw.len();
             self.held.extend_from_slice(raw);
             if let Some(data) = data {
-                self.look(data, upstream, facts);
+                self.look(data, seen);
                 if self.withhold && usage_only(data) {
                     self.held.clear();
                 }
@@ -75,8 +73,7 @@ impl Watch {
     pub(super) fn finish(
         &mut self,
         reader: &mut StreamReader,
-        upstream: &mut Reader,
-        facts: &mut StreamFacts,
+        seen: &mut Seen<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), FrameError> {
         let open = reader.in_frame();
@@ -84,11 +81,11 @@ impl Watch {
         let mut withheld = false;
         let read = reader.finish(|data| {
             let json = data.starts_with("[DONE]") || serde_json::from_str::<IgnoredAny>(data).is_ok();
-            whole = json && self.look(data, upstream, facts);
+            whole = json && self.look(data, seen);
             withheld = self.withhold && usage_only(data);
         });
         // A piece that was cut stays behind: the client could not read it, nor the error event after it.
-        if (whole && !withheld) || facts.ended {
+        if (whole && !withheld) || seen.facts.ended {
             self.unclosed = open;
             out.append(&mut self.held);
         }
@@ -101,23 +98,27 @@ impl Watch {
     }
 
     /// Reads a frame if it matters; false when it is no JSON.
-    fn look(&mut self, data: &str, upstream: &mut Reader, facts: &mut StreamFacts) -> bool {
-        if facts.first_token && !self.matters(data) {
+    fn look(&mut self, data: &str, seen: &mut Seen<'_>) -> bool {
+        let mut events = Vec::new();
+        if seen.facts.first_token && !self.matters(data) {
+            // What is only checked changes nothing of what the client gets.
+            if seen.check.is_some() && seen.upstream.piece(data, &mut events).is_ok() {
+                events.iter().for_each(|event| seen.check(event));
+            }
             return true;
         }
-        let mut events = Vec::new();
-        if upstream.piece(data, &mut events).is_err() {
+        if seen.upstream.piece(data, &mut events).is_err() {
             if serde_json::from_str::<IgnoredAny>(data).is_err() {
                 let what = "a piece of the provider's stream is not understood";
-                facts.fail(failure(ErrorClass::Malformed, what));
+                seen.facts.fail(failure(ErrorClass::Malformed, what));
                 return false;
             }
             // A server's own invention passes: the client may know it, and has something of the answer.
-            facts.first_token = true;
+            seen.facts.first_token = true;
         }
         for event in &events {
             self.told_error |= matches!(event, Event::Error(_));
-            facts.take(event);
+            seen.take(event);
         }
         true
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod checked;
 mod ended;
 mod seen;
 
@@ -18,7 +19,7 @@ use vox_dialects::usage::Usage;
 
 fn options() -> StreamOptions {
     let context = ClientContext { id: "d-1".to_owned(), created: 7, model: None };
-    StreamOptions { context, include_usage: true, withhold_usage: false }
+    StreamOptions { context, include_usage: true, ..StreamOptions::default() }
 }
 
 /// The client's bytes, what was seen, and how it ended.

@@ -14,7 +14,7 @@ use hyper::body::{Body, Frame, Incoming};
 use tokio::time::{Instant, Sleep};
 use vox_dialects::answer::Signal;
 use vox_dialects::stream::whole_events;
-use vox_dialects::{Ending, Finish, StreamTranslator};
+use vox_dialects::{Ending, StreamTranslator};
 
 use super::Try;
 use super::stream::Held;
@@ -121,13 +121,14 @@ impl Relay {
         let now = attempt.started.later();
         attempt.record.duration_ms = millis(attempt.started.until(now.at));
         attempt.record.finish = facts.finish.as_ref().map(word);
-        let refused = facts.finish == Some(Finish::Refusal);
-        attempt.record.signal = refused.then_some(Signal::Refusal.as_str());
+        // Of what was cut it says nothing that it is not whole.
+        let whole = matches!(ending, Some((Ending::Clean | Ending::Unterminated, _)));
+        let signal = self.translator.signal().filter(|signal| whole || *signal == Signal::Refusal);
+        attempt.record.signal = signal.map(Signal::as_str);
         attempt.record.served = facts.served_model.clone().and_then(name);
         attempt.record.answer = facts.id.clone().and_then(name);
         spent(&mut attempt, &facts.usage, self.images);
-        if !matches!(ending, Some((Ending::Clean | Ending::Unterminated, _))) && attempt.worst_case.is_some()
-        {
+        if !whole && attempt.worst_case.is_some() {
             // What was counted until then is not all: the upstream may have gone on, and tells nobody.
             attempt.record.cost_usd = None;
             attempt.record.assumed_usd = attempt.worst_case;

@@ -55,8 +55,13 @@ pub(super) async fn held(
             Ok(_) => AnswerError::Malformed { dialect, place: "an answer that is no stream".to_owned() },
         }));
     }
-    let options =
-        StreamOptions { context: context(call), include_usage: asked.shape.include_usage, withhold_usage };
+    let options = StreamOptions {
+        context: context(call),
+        include_usage: asked.shape.include_usage,
+        withhold_usage,
+        json: call.record.json,
+        tools: asked.shape.tools > 0,
+    };
     let unsupported = || AnswerError::Unsupported { from: dialect, to: asked.dialect };
     let mut translator = StreamTranslator::new(dialect, asked.dialect, options)
         .ok_or_else(|| Failed::answered(unsupported()))?;

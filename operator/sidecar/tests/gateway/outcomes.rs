@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::fake::{GOOD, Message, Step, Upstream, whole};
+use crate::fake::{GOOD, LAST, Message, Step, Upstream, chunk, end, piece, stream_head, whole};
 use crate::house::{House, folder, is_of_the_contract, turn, until};
 
 const RECEIPT: &str = r#"{"stored":1,"repeated":0,"refused":0}"#;
@@ -140,6 +140,23 @@ fn what_an_answer_says_against_itself_is_told() {
     assert_eq!(told(&call("{\"a\": "), &asked), "invalid_tool_arguments");
     let refused = answer(json!({"role": "assistant", "content": null, "refusal": "no"}), "stop");
     assert_eq!(told(&refused, &asked), "refusal");
+}
+
+#[test]
+fn what_a_stream_says_against_itself_is_told_as_of_a_whole_answer() {
+    let streamed = |pieces: &'static [&'static str], asked: &Value| {
+        let house = House::serving(1, move |_, _| {
+            let said = pieces.iter().map(|text| piece(&chunk(text)));
+            [stream_head()].into_iter().chain(said).chain([piece(LAST), end()]).collect()
+        });
+        assert_eq!(house.chat(asked).status(), 200);
+        turn(&house.records()[0], "vox.answer.signal")
+    };
+    let mut asked = crate::house::question(true);
+    assert_eq!(streamed(&["no JSON"], &asked), Value::Null, "nobody asked for it");
+    asked["response_format"] = json!({"type": "json_object"});
+    assert_eq!(streamed(&["{\"a\"", ": 1}"], &asked), Value::Null);
+    assert_eq!(streamed(&["{\"a\"", ": "], &asked), "invalid_json");
 }
 
 #[test]
