@@ -72,6 +72,9 @@ pub struct InjectionSettings {
     /// The sidecar's resources, as JSON of a container's `resources`.
     #[arg(long, env = "VOX_SIDECAR_RESOURCES", default_value = "{}", value_parser = json)]
     pub sidecar_resources: serde_json::Value,
+    /// Whether sidecars refuse requests whose session begins with none of the contract's prefixes.
+    #[arg(long, env = "VOX_SIDECAR_STRICT_SESSIONS", default_value_t = false, action = clap::ArgAction::Set)]
+    pub sidecar_strict_sessions: bool,
     /// Name of the webhook configurations in which to keep the authority of the operator's certificate. Unset: none.
     #[arg(long, env = "VOX_WEBHOOK_CONFIGURATION")]
     pub webhook_configuration: Option<String>,

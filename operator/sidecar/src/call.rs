@@ -60,6 +60,7 @@ impl Call {
             interaction: turn,
             trace: turn,
             caller_trace: span.caller.then_some(span.trace).filter(|trace| *trace != turn.as_u128()),
+            caller_sampled: span.caller.then(|| span.is_sampled()),
             span: span.span,
             parent: span.parent,
             started_unix_ms: started.unix_ms,
@@ -114,6 +115,7 @@ impl Call {
     /// The request's body is here: from now on time is the gateway's or an upstream's.
     pub fn begin(&mut self) {
         self.started = self.started.later();
+        self.record.started_unix_ms = self.started.unix_ms;
     }
 
     /// When its body had come.

@@ -94,6 +94,10 @@ pub struct Settings {
     /// For how many days a record may wait on disk.
     #[arg(long, env = "VOX_SPOOL_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
     pub spool_days: u16,
+    /// Refuse requests whose session (`x-vox-session`) begins with none of the contract's prefixes. Without this such a session
+    /// is left out of the record.
+    #[arg(long, env = "VOX_STRICT_SESSIONS", default_value_t = false, action = clap::ArgAction::Set)]
+    pub strict_sessions: bool,
     /// How long requests under way may take to end when the sidecar is asked to stop.
     #[arg(long, env = "VOX_DRAIN", default_value = "25s", value_parser = duration)]
     pub drain: Duration,

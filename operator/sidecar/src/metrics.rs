@@ -51,6 +51,8 @@ pub struct Metrics {
     pub feed_reconnects: Counter,
     /// Records on their way to the operator.
     pub spool: Measured,
+    /// Requests whose session begins with no prefix of the contract.
+    pub sessions_unregistered: Counter,
     /// Retries that the retry budget did not allow.
     pub retries_withheld: Counter,
     spent: Gauge<f64, AtomicU64>,
@@ -75,6 +77,7 @@ impl Default for Metrics {
             snapshots_refused: Family::default(),
             feed_reconnects: Counter::default(),
             spool: Measured::default(),
+            sessions_unregistered: Counter::default(),
             retries_withheld: Counter::default(),
             spent: Gauge::default(),
             registry: Registry::default(),
@@ -114,6 +117,11 @@ impl Default for Metrics {
             metrics.feed_reconnects.clone(),
         );
         metrics.spool.register(&mut registry);
+        registry.register(
+            "sessions_unregistered",
+            "Requests whose session begins with no prefix of the contract",
+            metrics.sessions_unregistered.clone(),
+        );
         registry.register(
             "retries_withheld",
             "Retries that the retry budget did not allow",

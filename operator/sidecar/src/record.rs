@@ -95,13 +95,17 @@ pub struct Record {
     pub trace: Uuid,
     /// The caller's W3C trace, where it is not the turn's.
     pub caller_trace: Option<u128>,
+    /// Whether the caller records its trace; absent where the trace begins here.
+    pub caller_sampled: Option<bool>,
     /// Our span.
     pub span: u64,
     /// The caller's span; 0 where the trace begins here.
     pub parent: u64,
     /// What belongs together, in the client's words; else the turn.
     pub interaction: Uuid,
-    /// When the request's head came, in milliseconds since 1970 UTC.
+    /// The session, in the client's words.
+    pub session: Option<Box<str>>,
+    /// When the request had come, with its body, in milliseconds since 1970 UTC.
     pub started_unix_ms: u64,
     /// `chat`, `messages` or `embeddings`.
     pub endpoint: &'static str,

@@ -11,6 +11,8 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Flags that are known, and go on as they came: recorded, and (level 2) random. Others are sent as zero, as nobody knows
 /// whether they still hold.
 const KNOWN: u8 = 0b11;
+/// The flag that says that the trace is recorded.
+const SAMPLED: u8 = 0b1;
 /// Length of a `traceparent` of level 1.
 const LENGTH: usize = 55;
 
@@ -65,6 +67,12 @@ impl Span {
         let parts: [&[u8]; 6] = [b"00-", trace, b"-", span.get(..16)?, b"-", &flags];
         parts.into_iter().for_each(|part| text.extend_from_slice(part));
         HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
+    }
+
+    /// Whether whoever began the trace records it.
+    #[must_use]
+    pub const fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
     }
 
     /// The turn that the trace is: one that Vox began, here or elsewhere.
@@ -134,6 +142,7 @@ mod tests {
             let span = of(&[&format!("{version}-{TRACE}-{PARENT}-{flags}")]);
             assert!(span.caller, "{version} {flags}");
             assert_eq!(span.parent, 0xb7ad_6b71_6920_3331);
+            assert_eq!(span.is_sampled(), matches!(goes_on, "01" | "03"), "{flags}");
             assert_ne!(span.span, span.parent);
             let child = span.child();
             assert_eq!((child.parent, child.caller), (span.span, true));

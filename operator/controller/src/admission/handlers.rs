@@ -174,6 +174,7 @@ mod tests {
             image_pull_secrets: Vec::new(),
             operator_url: String::new(),
             resources: json!({}),
+            strict_sessions: false,
         }));
         let unsynced = injected(State(calls), review()).await;
         assert_eq!(unsynced.status(), 503, "no policies");

@@ -25,6 +25,7 @@ pub(crate) struct Injection {
     pub(crate) operator_url: String,
     /// As in a container's `resources`.
     pub(crate) resources: Value,
+    pub(crate) strict_sessions: bool,
 }
 
 /// What a pod's sidecar has to know of one policy of its namespace.

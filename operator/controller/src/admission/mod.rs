@@ -35,5 +35,6 @@ fn injection(shared: &Shared) -> Option<Injection> {
         image_pull_secrets: settings.image_pull_secrets.clone(),
         operator_url: shared.url(),
         resources: settings.injection.sidecar_resources.clone(),
+        strict_sessions: settings.injection.sidecar_strict_sessions,
     })
 }

@@ -28,6 +28,7 @@ pub(crate) fn container(settings: &Injection, policy: Option<&str>) -> Value {
         json!({ "name": "VOX_KEYS_DIR", "value": KEYS.1 }),
         json!({ "name": "VOX_STATE_DIR", "value": STATE.1 }),
     ];
+    env.extend(settings.strict_sessions.then(|| json!({ "name": "VOX_STRICT_SESSIONS", "value": "true" })));
     env.extend(policy.map(|policy| json!({ "name": "VOX_POLICY", "value": policy })));
     let mount = |(name, path): (&str, &str), read_only: bool| {
         if read_only {

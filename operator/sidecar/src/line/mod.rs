@@ -59,9 +59,11 @@ impl Line<'_> {
     fn ids(&self, out: &mut Members<'_>) {
         let record = self.record;
         out.maybe(key!("vox.caller_trace_id"), record.caller_trace.map(Hex::Trace));
+        out.maybe(key!("vox.caller_sampled"), record.caller_sampled);
         out.member(key!("vox.span_id"), Hex::Span(record.span));
         out.maybe(key!("vox.parent_span_id"), given(record.parent).map(Hex::Span));
         out.member(key!("vox.interaction.id"), record.interaction);
+        out.maybe(key!("vox.session.id"), record.session.as_deref());
         out.member(key!("vox.decision.id"), record.decision);
     }
 

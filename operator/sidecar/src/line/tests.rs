@@ -59,10 +59,11 @@ prop_compose! {
 prop_compose! {
     fn record()(
         (decision, trace, interaction) in any::<(u128, u128, u128)>(),
-        (caller_trace, span, parent) in any::<(Option<u128>, u64, u64)>(),
+        (caller_trace, caller_sampled, span, parent) in any::<(Option<u128>, Option<bool>, u64, u64)>(),
         (started_unix_ms, duration_ms, decided_us, snapshot) in any::<(u64, u64, u64, u64)>(),
         (generation, complexity, status) in any::<(i64, u8, u16)>(),
         (stream, json, temperature) in any::<(bool, bool, Option<f64>)>(),
+        session in of(text()),
         endpoint in prop_oneof![Just("chat"), Just("messages"), Just("embeddings")],
         outcome in prop_oneof![Just(Outcome::Answered), Just(Outcome::Failed), Just(Outcome::Cancelled)],
         code in of(Just("too_dear")),
@@ -75,7 +76,7 @@ prop_compose! {
     ) -> Record {
         Record {
             decision: Uuid::from_u128(decision), trace: Uuid::from_u128(trace),
-            interaction: Uuid::from_u128(interaction), caller_trace, span, parent, started_unix_ms, endpoint, policy,
+            interaction: Uuid::from_u128(interaction), caller_trace, caller_sampled, span, parent, session: session.map(Into::into), started_unix_ms, endpoint, policy,
             generation, snapshot, category, complexity, stream, json, temperature, picks, attempts, outcome, status,
             probability, code, duration_ms, decided_us, cost_usd: cost.map(Cost::from_pico_usd),
         }

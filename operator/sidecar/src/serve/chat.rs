@@ -142,6 +142,15 @@ fn look<'a>(
     call.record.stream = shape.stream;
     call.record.json = shape.json;
     call.record.temperature = temperature(shape.temperature);
+    match intake::session(&shape, headers) {
+        Ok(session) => call.record.session = session,
+        Err(problem) => {
+            app.metrics.sessions_unregistered.inc();
+            if app.settings.strict_sessions {
+                return Err(problem);
+            }
+        }
+    }
     if dialect != Dialect::OpenAiEmbeddings && shape.messages_range.is_none() {
         return Err(Problem::malformed("failed to read the request: `messages` is missing".to_owned()));
     }

@@ -5,6 +5,7 @@ use memchr::memmem;
 use uuid::Uuid;
 use vox_contracts::TaskCategory;
 use vox_contracts::generated::routing::{COMPLEXITY_MAX, COMPLEXITY_MIN};
+use vox_contracts::generated::telemetry::{SESSION_PREFIXES, session_prefix_registered};
 use vox_dialects::{Dialect, RequestShape};
 use vox_routing::classify::{Shape, classify};
 use vox_routing::{Choice, Cost, Needs, Request};
@@ -12,6 +13,9 @@ use vox_routing::{Choice, Cost, Needs, Request};
 use crate::problem::Problem;
 
 const INTERACTION: HeaderName = HeaderName::from_static("x-vox-interaction");
+const SESSION: HeaderName = HeaderName::from_static("x-vox-session");
+/// Bytes of a session that a client may write.
+const LONGEST_SESSION: usize = 256;
 /// Bytes of a name that a client may write. Ids of models have about 100 at most.
 const LONGEST_NAME: usize = 512;
 
@@ -77,6 +81,25 @@ pub(super) fn interaction(headers: &HeaderMap) -> Result<Option<Uuid>, Problem> 
     let Some(value) = headers.get(INTERACTION) else { return Ok(None) };
     let id = value.to_str().ok().and_then(|text| Uuid::try_parse(text).ok());
     id.map(Some).ok_or_else(|| Problem::malformed("header x-vox-interaction is no UUID".to_owned()))
+}
+
+/// The session, in the client's words: a header, else a member of `metadata`.
+///
+/// # Errors
+/// It begins with no prefix of the contract, or is no name.
+pub(super) fn session(shape: &RequestShape<'_>, headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
+    let stated = match headers.get(SESSION) {
+        Some(value) => Some(value.to_str().map_err(|_| wrong("x-vox-session", "plain text"))?.trim()),
+        None => shape.metadata("vox-session"),
+    };
+    let Some(session) = stated else { return Ok(None) };
+    let is_name = session.len() <= LONGEST_SESSION && session.chars().all(|letter| !letter.is_control());
+    if is_name && session_prefix_registered(session) {
+        return Ok(Some(session.into()));
+    }
+    let prefixes = SESSION_PREFIXES.join(", ");
+    let expected = format!("a session of at most {LONGEST_SESSION} bytes that begins with one of {prefixes}");
+    Err(wrong("x-vox-session", &expected))
 }
 
 fn one_of() -> String {

@@ -1,9 +1,15 @@
 //! What a finished request leaves behind: names of the contract, ids of one turn, and the trace.
 
+use std::io::{BufReader, Write as _};
+use std::net::TcpStream;
+use std::thread::sleep;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
+use vox_sidecar::ids::now_ms;
 
-use crate::fake::{GOOD, LAST, Message, Step, chunk, end, piece, stream_head, whole};
+use crate::fake::{GOOD, LAST, Message, Step, chunk, end, piece, read, stream_head, whole};
 use crate::house::{House, is_of_the_contract, question, tried, turn};
 
 /// An id of version 7, as a client makes one for a turn.
@@ -185,6 +191,7 @@ fn a_callers_own_trace_goes_on_and_stands_beside_the_turn() {
     assert!(shown.header("traceparent").ends_with("-00"), "what is not sampled stays so");
     assert_eq!(shown.headers.iter().filter(|(name, _)| name == "tracestate").count(), 2);
     assert_eq!(turn(&record, "vox.caller_trace_id"), CALLER);
+    assert_eq!(turn(&record, "vox.caller_sampled"), false);
     assert_eq!(turn(&record, "vox.parent_span_id"), "b7ad6b7169203331");
     assert_ne!(simple(&turn(&record, "vox.trace_id")), CALLER);
 }
@@ -194,6 +201,7 @@ fn a_callers_trace_that_is_a_turn_is_this_turn() {
     let (shown, record) = asked(&format!("traceparent: 00-{DIGITS}-b7ad6b7169203331-01\r\n"));
     assert_eq!((trace_of(&shown), turn(&record, "vox.trace_id")), (DIGITS.to_owned(), json!(TURN)));
     assert_eq!(turn(&record, "vox.caller_trace_id"), Value::Null);
+    assert_eq!(turn(&record, "vox.caller_sampled"), true);
 }
 
 #[test]
@@ -202,6 +210,61 @@ fn what_belongs_to_no_valid_trace_does_not_go_on() {
         asked(&format!("traceparent: ff-{CALLER}-b7ad6b7169203331-01\r\ntracestate: a=b\r\n"));
     assert_eq!(trace_of(&shown), simple(&turn(&record, "vox.trace_id")));
     assert_eq!(shown.header("tracestate"), "");
+}
+
+#[test]
+fn a_turn_begins_when_its_body_is_there_so_that_its_times_add_up() {
+    let house = answering();
+    let body = question(false).to_string();
+    let head =
+        format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    let mut stream = TcpStream::connect(house.address).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    sleep(Duration::from_millis(300));
+    let sent = now_ms();
+    stream.write_all(body.as_bytes()).unwrap();
+    read(&mut BufReader::new(stream)).unwrap();
+    let record = house.records().pop().unwrap();
+    // The clocks of the process are read at different moments.
+    assert!(record["startedUnixMs"].as_u64().unwrap() + 5 >= sent, "{record:#}");
+}
+
+#[test]
+fn a_session_stands_in_the_line_and_one_without_a_registered_prefix_does_not() {
+    let (_, record) = asked("x-vox-session: workflow:nightly\r\n");
+    assert_eq!(turn(&record, "vox.session.id"), "workflow:nightly");
+    for odd in ["nightly", "workflow:", "Workflow:nightly", &format!("chat:{}", "x".repeat(300))] {
+        let (_, record) = asked(&format!("x-vox-session: {odd}\r\n"));
+        assert_eq!(turn(&record, "vox.session.id"), Value::Null, "{odd}");
+    }
+}
+
+#[test]
+fn a_session_may_stand_in_metadata_and_is_counted_where_it_is_none() {
+    let house = answering();
+    let mut body = question(false);
+    body["metadata"] = json!({"vox-session": "mcp:files"});
+    house.chat(&body);
+    body["metadata"] = json!({"vox-session": "files"});
+    house.chat(&body);
+    let metrics = house.get("/metrics").body;
+    assert!(metrics.contains("vox_sidecar_sessions_unregistered_total 1"), "{metrics}");
+    let records = house.records();
+    let sessions: Vec<Value> = records.iter().map(|record| turn(record, "vox.session.id")).collect();
+    assert_eq!(sessions, [json!("mcp:files"), Value::Null]);
+}
+
+#[test]
+fn in_the_strict_profile_an_unregistered_session_is_refused() {
+    let house = House::with(1, &json!({}), &["--strict-sessions", "true"], |_, _| whole(200, "", GOOD));
+    let sent =
+        |headers: &str| house.send("POST", "/v1/chat/completions", headers, &question(false).to_string());
+    assert_eq!(sent("x-vox-session: chat:1\r\n").status(), 200);
+    assert_eq!(sent("").status(), 200, "a request needs no session");
+    let refused = sent("x-vox-session: nightly\r\n");
+    assert_eq!(refused.status(), 400);
+    assert!(refused.body.contains("workflow:"), "{}", refused.body);
+    assert_eq!(house.upstreams[0].requests().len(), 2);
 }
 
 #[test]

@@ -7,6 +7,7 @@ fn settings() -> Injection {
         image_pull_secrets: vec!["pull".to_owned()],
         operator_url: "https://vox-operator.vox.svc:8443".to_owned(),
         resources: json!({ "requests": { "cpu": "20m", "memory": "32Mi" }, "limits": { "memory": "128Mi" } }),
+        strict_sessions: false,
     }
 }
 
