@@ -40,6 +40,8 @@ pub enum Command {
     Status,
     /// Start a PostgreSQL for the store's tests and print its URL.
     Database,
+    /// Build an OpenTelemetry collector for tests and print its path.
+    Collector,
     /// Print what a shell needs: `eval "$(vox-e2e env)"`.
     Env,
 }

@@ -12,7 +12,7 @@ use crate::lock::Lock;
 use crate::paths::Paths;
 use crate::run::{elapsed, say};
 use crate::tools::{self, Tools};
-use crate::{daemon, database, host, images, node_image, status};
+use crate::{collector, daemon, database, host, images, node_image, status};
 
 /// How long to wait for another harness: a first build of the node image takes a quarter of an hour.
 const PATIENCE: Duration = Duration::from_secs(1200);
@@ -66,6 +66,11 @@ fn locked(paths: &Paths, command: Command) -> Result<()> {
         }
         Command::Database => {
             println!("{}", database(paths)?);
+            Ok(())
+        }
+        Command::Collector => {
+            let _lock = Lock::wait(paths, PATIENCE)?;
+            println!("{}", collector::ensure(paths)?.display());
             Ok(())
         }
         Command::Status | Command::Env => Ok(()),

@@ -7,6 +7,7 @@
 pub mod args;
 pub mod built_image;
 pub mod cluster;
+pub mod collector;
 pub mod commands;
 pub mod content;
 pub mod daemon;

@@ -34,6 +34,7 @@ const PLAN: &[(&str, Allowed)] = &[
     ("vox-dialects", Allowed { normal: &["vox-contracts"], tests: &[] }),
     ("vox-store", Allowed { normal: &["vox-contracts"], tests: &[] }),
     ("vox-telemetry", Allowed { normal: &["vox-contracts"], tests: &[] }),
+    ("vox-otlp", Allowed { normal: &["vox-contracts", "vox-telemetry"], tests: &[] }),
     (
         "vox-controller",
         Allowed {
@@ -44,6 +45,7 @@ const PLAN: &[(&str, Allowed)] = &[
                 "vox-catalog",
                 "vox-store",
                 "vox-telemetry",
+                "vox-otlp",
             ],
             tests: &["vox-sidecar"],
         },
@@ -62,6 +64,7 @@ const PLAN: &[(&str, Allowed)] = &[
                 "vox-routing",
                 "vox-dialects",
                 "vox-telemetry",
+                "vox-otlp",
             ],
             tests: &[],
         },

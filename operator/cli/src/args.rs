@@ -2,6 +2,7 @@
 
 mod routing;
 mod scoreboard;
+mod telemetry;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ pub(crate) use routing::{
 pub(crate) use scoreboard::{
     DoctorArgs, Group, PricingCommand, Report, ScoreboardCommand, TraceArgs, WindowArgs,
 };
+
+pub(crate) use telemetry::{TelemetryCommand, TelemetryTestArgs};
 
 use crate::cluster::SourceName;
 use crate::output::Format;
@@ -92,6 +95,9 @@ pub(crate) enum Command {
     /// The operator answers this, over a port-forward to one of its pods: it takes verb create on pods/portforward in the
     /// operator's namespace.
     Trace(TraceArgs),
+    /// Whether what happened arrives at an OpenTelemetry collector.
+    #[command(subcommand)]
+    Telemetry(TelemetryCommand),
     /// Checks for a checkout of the project.
     #[command(subcommand)]
     Ci(CiCommand),

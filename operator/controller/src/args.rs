@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use vox_otlp::{Client, Endpoint, Headers};
 use vox_telemetry::Logging;
 
 /// The Vox operator.
@@ -58,6 +59,31 @@ pub struct RetentionSettings {
     /// For how many days to keep finished calls, their tries and what was thought of them.
     #[arg(long, env = "VOX_RETENTION_INTERACTIONS_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..))]
     pub retention_interactions_days: u16,
+}
+
+/// Where what happened is exported to.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct OtlpSettings {
+    /// Base URL of an OpenTelemetry collector's receiver for OTLP over HTTP, as in `http://collector.observability:4318`;
+    /// `/v1/traces` and `/v1/metrics` are appended. Unset: nothing is exported.
+    #[arg(long, env = "VOX_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<Endpoint>,
+    /// Folder with a file for each header of a request, named as the header is; a mounted Secret.
+    #[arg(long, env = "VOX_OTLP_HEADERS_DIR")]
+    pub otlp_headers: Option<PathBuf>,
+    /// File with the certificates of the authorities that the collector's certificate may be of, PEM. Unset: the public ones.
+    #[arg(long, env = "VOX_OTLP_CA_FILE")]
+    pub otlp_ca: Option<PathBuf>,
+}
+
+impl OtlpSettings {
+    /// A client of the collector, where one is named.
+    #[must_use]
+    pub fn client(&self) -> Option<Client> {
+        let endpoint = self.otlp_endpoint.clone()?;
+        let headers = self.otlp_headers.clone().map_or(Headers::None, Headers::Folder);
+        Some(Client::new(vox_otlp::Settings { endpoint, headers, ca: self.otlp_ca.clone() }))
+    }
 }
 
 /// What the injector puts into pods.
@@ -114,6 +140,9 @@ pub struct RunSettings {
     /// How long history is kept.
     #[command(flatten)]
     pub retention: RetentionSettings,
+    /// Where what happened is exported to.
+    #[command(flatten)]
+    pub otlp: OtlpSettings,
     /// Secret with the operator's certificate (`tls.crt`, `tls.key`) and its authority's (`ca.crt`).
     #[arg(long, env = "VOX_TLS_SECRET", default_value = "vox-operator-tls")]
     pub tls_secret: String,

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use kube::Client;
+use vox_otlp::Exporter;
 use vox_store::Store;
 
 use crate::args::RunSettings;
@@ -21,6 +22,8 @@ pub(crate) struct ControlPlane {
     pub(crate) snapshots: Snapshots,
     /// Which sidecars this replica serves.
     pub(crate) presences: Arc<Presences>,
+    /// Sends what happened to a collector, where one is named.
+    pub(crate) exporter: Option<Exporter>,
     /// Which parts are not ready yet.
     pub(crate) readiness: Readiness,
 }

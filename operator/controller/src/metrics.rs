@@ -53,6 +53,8 @@ pub(crate) struct Metrics {
     /// Of roll-ups.
     pub(crate) scoreboard: ScoreboardMetrics,
     outcomes: Outcomes,
+    /// Of what is exported to a collector.
+    pub(crate) otlp: vox_otlp::Measured,
 }
 
 impl Metrics {
@@ -78,6 +80,7 @@ impl Metrics {
             programmed: Family::default(),
             scoreboard: ScoreboardMetrics::default(),
             outcomes: Outcomes::new(seconds),
+            otlp: vox_otlp::Measured::default(),
         };
         metrics.register();
         metrics
@@ -131,6 +134,7 @@ impl Metrics {
             self.quarantines.clone(),
         );
         self.outcomes.register(r);
+        self.otlp.register(r);
         r.register("process_resident_memory_bytes", "Resident memory of the operator", self.resident.clone());
         r.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     }
@@ -194,7 +198,7 @@ impl Metrics {
     /// A batch was written, with lines that were refused for these reasons.
     pub(crate) fn outcomes(
         &self,
-        stored: Stored,
+        stored: &Stored,
         refused: impl Iterator<Item = &'static str>,
         begun: Instant,
     ) {
@@ -282,7 +286,7 @@ mod tests {
         metrics.schedule_missed("shop", "hub");
         metrics.source("shop", "hub", 1, true, Some(1));
         metrics.policy("shop", "fast", true);
-        metrics.outcomes(Stored::default(), std::iter::once("value"), Instant::now());
+        metrics.outcomes(&Stored::default(), std::iter::once("value"), Instant::now());
         metrics.scoreboard.passed(&vox_store::scoreboard::LastPass {
             kind: "live".to_owned(),
             finished_at: jiff::Timestamp::UNIX_EPOCH,
@@ -290,6 +294,9 @@ mod tests {
             rows: 1,
         });
         metrics.scoreboard.failed("live");
+        metrics.otlp.dropped("full", 1);
+        metrics.otlp.request(vox_otlp::Signal::Traces, "taken");
+        metrics.otlp.rejected(vox_otlp::Signal::Traces, 1);
         metrics_page::is_of(&metrics.encode().unwrap(), |row| {
             row.starts_with("vox_") && !row.starts_with("vox_sidecar_")
         });

@@ -8,9 +8,10 @@ use arc_swap::ArcSwap;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client, CustomResourceExt as _};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use vox_crds::{ModelCatalogSource, RoutingPolicy};
+use vox_otlp::Exporter;
 
 use crate::args::RunSettings;
 use crate::control_plane::{ControlPlane, Readiness, Shared};
@@ -24,14 +25,21 @@ use crate::{
 const DATABASE: &str = "the database";
 const CERTIFICATE: &str = "its certificate";
 const CRDS: &str = "its custom resource definitions";
+/// What is left to export when everything else has ended gets so long.
+const LAST_EXPORT: Duration = Duration::from_secs(5);
 
 /// Runs until it is told to end, or until a part of it ends by itself: then the whole process does, and is started anew.
 pub(crate) async fn run(settings: RunSettings) -> anyhow::Result<()> {
     let client = Client::try_default().await.context("failed to configure the Kubernetes client")?;
+    let metrics = Metrics::new();
+    let exporter = settings.otlp.client();
+    let exporter =
+        exporter.map(|client| Exporter::new(client, settings.pod_name.clone(), metrics.otlp.clone()));
     let shared: Shared = Arc::new(ControlPlane {
         store: migrate::open(&settings.database)?,
         client,
-        metrics: Metrics::new(),
+        metrics,
+        exporter,
         authority: ArcSwap::default(),
         snapshots: Snapshots::default(),
         presences: Default::default(),
@@ -39,6 +47,7 @@ pub(crate) async fn run(settings: RunSettings) -> anyhow::Result<()> {
         settings,
     });
     let end = CancellationToken::new();
+    let exporting = Exporting::start(&shared);
     let mut parts: JoinSet<anyhow::Result<()>> = JoinSet::new();
     parts.spawn(serve::health(Arc::clone(&shared), end.clone()));
     parts.spawn(serve::admin(Arc::clone(&shared), end.clone()));
@@ -60,7 +69,34 @@ pub(crate) async fn run(settings: RunSettings) -> anyhow::Result<()> {
     if tokio::time::timeout(Duration::from_secs(15), rest).await.is_err() {
         tracing::warn!("some parts did not end in time");
     }
+    // The last, since calls in flight have brought something.
+    exporting.end().await;
     ended
+}
+
+/// The export to a collector. It is no part whose end would end the operator, and goes on until all parts have ended.
+struct Exporting {
+    end: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Exporting {
+    fn start(shared: &Shared) -> Self {
+        let (end, shared) = (CancellationToken::new(), Arc::clone(shared));
+        let ended = end.clone();
+        let task = tokio::spawn(async move {
+            if let Some(exporter) = &shared.exporter {
+                exporter.run(ended).await;
+            }
+        });
+        Self { end, task }
+    }
+
+    async fn end(self) {
+        self.end.cancel();
+        // Whatever becomes of it, the process ends then.
+        let _ = tokio::time::timeout(LAST_EXPORT, self.task).await;
+    }
 }
 
 fn told_to_end() -> anyhow::Result<impl Future<Output = ()>> {

@@ -112,6 +112,7 @@ fn a_line_is_refused_alone() {
     let batch = Batch::read("shop", body.as_bytes());
     assert_eq!(batch.calls.len(), 2);
     assert_eq!(batch.refused, [(3, Refused::Malformed), (4, Refused::Malformed)]);
+    assert!(batch.places.iter().all(|place| body[place.clone()] == line().to_string()));
 }
 
 #[test]

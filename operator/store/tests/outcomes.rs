@@ -59,12 +59,14 @@ fn batch(lines: &[Value]) -> Batch {
     Batch::read("shop", body.join("\n").as_bytes())
 }
 
+/// How many lines were stored, were there and became penalties.
 async fn put(store: &Store, lines: &[Value]) -> Stored {
-    store.store_outcomes("shop", "pod", &batch(lines)).await.unwrap()
+    let stored = store.store_outcomes("shop", "pod", &batch(lines)).await.unwrap();
+    Stored { calls: Default::default(), ..stored }
 }
 
 fn stored(stored: u64, repeated: u64) -> Stored {
-    Stored { stored, repeated, penalties: 0 }
+    Stored { stored, repeated, ..Stored::default() }
 }
 
 /// How many rows this is.
@@ -166,7 +168,7 @@ async fn a_line_that_is_refused_does_not_keep_others_out() {
     bad["attributes"]["vox.prompt"] = json!("the secret plan");
     let read = batch(&[bad, call(id(now_ms(), 2), 1)]);
     assert_eq!(read.refused.len(), 1);
-    assert_eq!(store.store_outcomes("shop", "pod", &read).await.unwrap(), stored(1, 0));
+    assert_eq!(store.store_outcomes("shop", "pod", &read).await.unwrap().stored, 1);
 }
 
 #[tokio::test]
@@ -290,4 +292,16 @@ async fn feedback_whose_call_does_not_come_is_counted_after_a_day() {
     assert_eq!(store.feedback_without_call().await.unwrap(), 0);
     execute("outcomes_orphans", "UPDATE llm_feedback SET ingested_at = now() - interval '25 hours'").await;
     assert_eq!(store.feedback_without_call().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn the_lines_of_new_calls_are_named_each_once() {
+    let Some(store) = store("outcomes_new").await else { return };
+    let lines = calls(2);
+    put(&store, &lines[..1]).await;
+    let body = [&lines[0], &lines[1], &lines[1]].map(Value::to_string).join("\n");
+    let batch = Batch::read("shop", body.as_bytes());
+    let stored = store.store_outcomes("shop", "pod", &batch).await.unwrap();
+    let new: Vec<&str> = stored.places(&batch).into_iter().map(|place| &body[place]).collect();
+    assert_eq!(new, [lines[1].to_string()]);
 }

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
 use vox_contracts::scoreboard::{GroupBy, ObservedPrice, RolledUp, Scoreboard, ScoreboardQuery, Trace};
+use vox_otlp::Report;
 use vox_routing::Snapshot;
 
 use super::client::{Call, Cluster, Place};
@@ -134,6 +135,15 @@ impl<'a> Operator<'a> {
         match self.read(status, &body)? {
             Answer::Found(done) => Ok(Some(done)),
             Answer::Missing => Err(self.failed("it cannot roll up; is it older than this command?")),
+        }
+    }
+
+    /// Has it send something to its collector; `None` where it has none.
+    pub(crate) async fn telemetry_test(&self) -> Result<Option<Report>, Error> {
+        let (status, body) = self.bounded(Method::POST, "/v1/telemetry/test").await?;
+        match self.read(status, &body)? {
+            Answer::Found(report) => Ok(report),
+            Answer::Missing => Err(self.failed("it cannot send a test; is it older than this command?")),
         }
     }
 

@@ -11,11 +11,15 @@ mod policy;
 mod pricing;
 mod scheduled;
 mod scoreboard;
+mod telemetry;
 mod trace;
 
 use serde_json::json;
 
-use crate::args::{Args, CatalogCommand, CiCommand, Command, ModelCommand, PricingCommand, ScheduledCommand};
+use crate::args::{
+    Args, CatalogCommand, CiCommand, Command, ModelCommand, PricingCommand, ScheduledCommand,
+    TelemetryCommand,
+};
 use crate::cluster::{Cluster, Place};
 use crate::error::{Error, Exit};
 use crate::reference;
@@ -42,6 +46,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Error> {
         Command::Model(ModelCommand::Pricing(PricingCommand::Show)) => pricing::show(&global).await,
         Command::Scoreboard(command) => Box::pin(scoreboard::run(&command, &global)).await,
         Command::Trace(args) => Box::pin(trace::run(&args, &global)).await,
+        Command::Telemetry(TelemetryCommand::Test(args)) => Box::pin(telemetry::test(&args, &global)).await,
         Command::Doctor(args) => doctor::run(&args, &global, output).await,
         Command::Ci(CiCommand::Contracts { dir }) => ci::contracts(&dir, output),
         Command::Completion { shell } => completion::print(shell),

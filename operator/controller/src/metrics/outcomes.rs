@@ -46,7 +46,7 @@ impl Outcomes {
         );
     }
 
-    pub(super) fn batch(&self, stored: Stored, refused: impl Iterator<Item = &'static str>, begun: Instant) {
+    pub(super) fn batch(&self, stored: &Stored, refused: impl Iterator<Item = &'static str>, begun: Instant) {
         self.batch_seconds.observe(begun.elapsed().as_secs_f64());
         for (result, lines) in [("stored", stored.stored), ("repeated", stored.repeated)] {
             self.lines.get_or_create(&Labels([("result", result.to_owned())])).inc_by(lines);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{StatusCode, header};
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
@@ -20,6 +20,7 @@ pub(super) fn routes(shared: Shared) -> Router {
         .route("/v1/health", get(health))
         .route("/v1/catalogs/{namespace}/{name}", get(catalog))
         .route("/v1/namespaces/{namespace}/snapshot", get(snapshot))
+        .route("/v1/telemetry/test", post(telemetry))
         .with_state(Arc::clone(&shared))
         .merge(scoreboard::routes(shared))
 }
@@ -43,6 +44,12 @@ async fn catalog(
         let message = format!("no catalog of {}/{} has been published yet", source.namespace, source.name);
         Problem::new(StatusCode::NOT_FOUND, "NoCatalog", message)
     })
+}
+
+/// Whether the collector takes anything; nothing where none is named.
+async fn telemetry(State(shared): State<Shared>) -> Json<Option<vox_otlp::Report>> {
+    let Some(exporter) = &shared.exporter else { return Json(None) };
+    Json(Some(vox_otlp::probe(exporter.client(), &shared.settings.pod_name).await))
 }
 
 /// What the sidecars of a namespace decide from.

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use vox_contracts::outcome::{LARGEST_BODY, OutcomesReceipt, Refusal, TOLD};
+use vox_otlp::Offered;
 use vox_store::Store;
 use vox_store::outcome::Batch;
 
@@ -46,6 +47,15 @@ struct Calls {
 pub(crate) struct Intake {
     bodies: Arc<Semaphore>,
     writing: Arc<Semaphore>,
+}
+
+/// A body that was read and written.
+#[derive(Debug)]
+pub(crate) struct Took {
+    /// What the sidecar hears.
+    pub(crate) receipt: OutcomesReceipt,
+    /// The calls that were not there before.
+    pub(crate) new: Offered,
 }
 
 #[derive(Deserialize)]
@@ -82,7 +92,11 @@ async fn outcomes(
         if sidecar.len() > 253 || !sidecar.chars().all(|letter| letter.is_ascii_graphic()) {
             return Err(bad("the sidecar is no name of a pod".to_owned()));
         }
-        intake.take(&shared.store, &shared.metrics, &namespace, &sidecar, body).await
+        let took = intake.take(&shared.store, &shared.metrics, &namespace, &sidecar, body).await?;
+        if let Some(exporter) = &shared.exporter {
+            exporter.offer(took.new);
+        }
+        Ok(took.receipt)
     };
     answer(answered.await)
 }
@@ -106,7 +120,7 @@ impl Intake {
         Self { bodies: Arc::new(Semaphore::new(BODIES)), writing: Arc::new(Semaphore::new(WRITING)) }
     }
 
-    /// Reads and writes one body. When there is a receipt, what it calls stored is durable.
+    /// Reads and writes one body. When this returns, what the receipt calls stored is durable.
     pub(crate) async fn take(
         &self,
         store: &Store,
@@ -114,7 +128,7 @@ impl Intake {
         namespace: &str,
         sidecar: &str,
         body: Body,
-    ) -> Result<OutcomesReceipt, Problem> {
+    ) -> Result<Took, Problem> {
         let busy = || {
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "TooManyBatches", "too many batches come at once")
                 .retry_after(Duration::from_secs(1))
@@ -125,25 +139,29 @@ impl Intake {
         let turn = timeout(PATIENCE, Arc::clone(&self.writing).acquire_owned()).await;
         let turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
         let begun = Instant::now();
-        let of = namespace.to_owned();
+        let (of, lines) = (namespace.to_owned(), body.clone());
         // Some thousand lines keep a thread for as long as they keep the database. A caller that goes away does not stop
         // it, so the places stay taken until it has ended.
-        let read = tokio::task::spawn_blocking(move || (Batch::read(&of, &body), held, turn)).await;
+        let read = tokio::task::spawn_blocking(move || (Batch::read(&of, &lines), held, turn)).await;
         let (batch, _held, _turn) =
             read.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", "failed"))?;
         let stored = store.store_outcomes(namespace, sidecar, &batch).await?;
-        metrics.outcomes(stored, batch.refused.iter().map(|(_, refused)| refused.reason()), begun);
+        metrics.outcomes(&stored, batch.refused.iter().map(|(_, refused)| refused.reason()), begun);
         let told = batch.refused.iter().take(TOLD);
         let refusals: Vec<Refusal> =
             told.map(|(line, why)| Refusal { line: *line, message: why.to_string() }).collect();
         for Refusal { line, message } in &refusals {
             tracing::warn!(namespace, sidecar, line, message, "an outcome is not taken");
         }
-        Ok(OutcomesReceipt {
-            stored: stored.stored,
-            repeated: stored.repeated,
-            refused: u64::try_from(batch.refused.len()).unwrap_or(u64::MAX),
-            refusals,
+        let lines = stored.places(&batch);
+        Ok(Took {
+            receipt: OutcomesReceipt {
+                stored: stored.stored,
+                repeated: stored.repeated,
+                refused: u64::try_from(batch.refused.len()).unwrap_or(u64::MAX),
+                refusals,
+            },
+            new: Offered { namespace: namespace.to_owned(), sidecar: sidecar.to_owned(), body, lines },
         })
     }
 }

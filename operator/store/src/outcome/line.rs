@@ -1,5 +1,7 @@
 //! Lines of a sidecar's spool as rows. Pure: what was refused once is refused again.
 
+use std::ops::Range;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -21,6 +23,8 @@ const LAST_MS: i64 = (1 << 48) - 1;
 pub struct Batch {
     /// Finished calls.
     pub calls: Vec<Call>,
+    /// Where in the body the line of each stands.
+    pub places: Vec<Range<usize>>,
     /// What was thought of calls.
     pub feedback: Vec<Feedback>,
     /// Lines that are not taken, by their number from 1.
@@ -32,12 +36,18 @@ impl Batch {
     #[must_use]
     pub fn read(namespace: &str, body: &[u8]) -> Self {
         let mut batch = Self::default();
+        let mut next = 0;
         for (number, line) in (1..).zip(body.split(|byte| *byte == b'\n')) {
+            let begin = next;
+            next = begin + line.len() + 1;
             if line.is_empty() {
                 continue;
             }
             match Record::read(namespace, line) {
-                Ok(Record::Call(call)) => batch.calls.push(*call),
+                Ok(Record::Call(call)) => {
+                    batch.calls.push(*call);
+                    batch.places.push(begin..begin + line.len());
+                }
                 Ok(Record::Feedback(feedback)) => batch.feedback.push(feedback),
                 Err(refused) => batch.refused.push((number, refused)),
             }

@@ -11,6 +11,9 @@ mod refused;
 mod row;
 
 use std::collections::HashSet;
+use std::ops::Range;
+
+use uuid::Uuid;
 
 use crate::{Result, Store};
 
@@ -20,7 +23,7 @@ pub use refused::Refused;
 pub use row::{Attempt, Call, Feedback, Tokens, day};
 
 /// What became of a batch's lines that were not refused.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stored {
     /// New, and in the database now.
     pub stored: u64,
@@ -28,6 +31,18 @@ pub struct Stored {
     pub repeated: u64,
     /// Penalties that hold from now on.
     pub penalties: u64,
+    /// The calls among those that are new.
+    pub calls: HashSet<Uuid>,
+}
+
+impl Stored {
+    /// Where in the batch's body the lines of new calls stand, each call once.
+    #[must_use]
+    pub fn places(&self, batch: &Batch) -> Vec<Range<usize>> {
+        let mut new: HashSet<&Uuid> = self.calls.iter().collect();
+        let calls = batch.calls.iter().zip(&batch.places);
+        calls.filter(|(call, _)| new.remove(&call.decision)).map(|(_, place)| place.clone()).collect()
+    }
 }
 
 impl Store {
@@ -58,6 +73,6 @@ impl Store {
         let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
         let stored = count(calls.len().saturating_add(feedback.len()));
         let all = count(batch.calls.len().saturating_add(batch.feedback.len()));
-        Ok(Stored { stored, repeated: all.saturating_sub(stored), penalties })
+        Ok(Stored { stored, repeated: all.saturating_sub(stored), penalties, calls: new })
     }
 }

@@ -4,6 +4,7 @@
 // Clippy knows test functions, not their helpers.
 #![allow(clippy::unwrap_used)]
 
+mod exported;
 mod kill;
 
 use serde_json::json;
@@ -23,7 +24,7 @@ fn call(decision: Uuid) -> String {
 async fn take(store: &Store, intake: &Intake, body: impl Into<Body>) -> Result<OutcomesReceipt, (u16, bool)> {
     let taken = intake.take(store, &Metrics::new(), "shop", "pod", body.into()).await;
     let response = match taken {
-        Ok(receipt) => return Ok(receipt),
+        Ok(took) => return Ok(took.receipt),
         Err(problem) => answer(Err(problem)),
     };
     Err((response.status().as_u16(), response.headers().contains_key(header::RETRY_AFTER)))

@@ -55,7 +55,7 @@ async fn an_operator() {
     type Parts = Arc<(Store, Metrics, Intake)>;
     let take = async |State(parts): State<Parts>, RawQuery(query): RawQuery, body: Body| {
         let sidecar = query.unwrap_or_default();
-        answer(parts.2.take(&parts.0, &parts.1, "shop", &sidecar, body).await)
+        answer(parts.2.take(&parts.0, &parts.1, "shop", &sidecar, body).await.map(|took| took.receipt))
     };
     let app = Router::new().route("/v1/namespaces/shop/outcomes", post(take)).with_state(parts);
     let listen: SocketAddr = listen.parse().unwrap();
