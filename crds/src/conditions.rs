@@ -21,6 +21,8 @@ pub mod types {
     pub const PROGRAMMED: &str = "Programmed";
     /// True: the leader of each category with a route or traffic has enough finished calls.
     pub const EVIDENCE_SUFFICIENT: &str = "EvidenceSufficient";
+    /// Present only while True: models of the policy are kept from a category, because their success there fell suddenly.
+    pub const QUARANTINED: &str = "Quarantined";
 }
 
 macro_rules! reasons {

@@ -230,6 +230,31 @@ pub(crate) struct Scoreboard {
     pub(crate) grace_hours: u64,
 }
 
+#[derive(Debug, Deserialize)]
+pub(crate) struct Quarantine {
+    pub(crate) fallen_calls: u64,
+    pub(crate) least_fall_per_mille: u32,
+    pub(crate) probes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Candidate {
+    pub(crate) calls: u64,
+    pub(crate) success_at_least_per_mille: u32,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Evidence {
+    pub(crate) min_judged: u64,
+    pub(crate) declared_calls: u64,
+    pub(crate) borrowed_calls: u64,
+    pub(crate) silent_judgements: u64,
+    pub(crate) explored_among: usize,
+    pub(crate) probes_per_mille: u32,
+    pub(crate) quarantine: Quarantine,
+    pub(crate) candidate: Candidate,
+}
+
 /// `model-routing.v1.yaml`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Routing {
@@ -253,6 +278,7 @@ pub(crate) struct Routing {
     pub(crate) discovery: Discovery,
     pub(crate) rollup: Rollup,
     pub(crate) scoreboard: Scoreboard,
+    pub(crate) evidence: Evidence,
 }
 
 #[derive(Debug, Deserialize)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::UnknownName;
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0xca2ee34a6de8b018_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0xbb7dcd9caaad94a9_u64,
     "contracts/orchestration/model-routing.v1.yaml changed: run `make generate`"
 );
 
@@ -1590,6 +1590,39 @@ pub const SCOREBOARD_HALF_LIFE: Duration = Duration::from_secs(604_800);
 
 /// So long feedback waits for its call.
 pub const SCOREBOARD_GRACE: Duration = Duration::from_secs(86_400);
+
+/// Quality of fewer judged calls does not count.
+pub const MIN_JUDGED_CALLS: u64 = 5;
+
+/// So many calls are what strengths and tier promise worth, where bounds decide.
+pub const BOUND_DECLARED_CALLS: u64 = 5;
+
+/// At most so many calls a thin record borrows from each of its parents.
+pub const BOUND_BORROWED_CALLS: u64 = 10;
+
+/// So many judgements it takes until quality counts half.
+pub const BOUND_SILENT_JUDGEMENTS: u64 = 5;
+
+/// So many models behind the best share what is explored, and as many new ones.
+pub const EXPLORED_AMONG: usize = 8;
+
+/// Share of the requests of a category that are probes.
+pub const PROBES_PER_MILLE: u32 = 10;
+
+/// So many calls of the shortest window a sudden fall must have.
+pub const QUARANTINE_FALLEN_CALLS: u64 = 20;
+
+/// A smaller fall is left to the ranking.
+pub const QUARANTINE_LEAST_FALL_PER_MILLE: u32 = 100;
+
+/// So many calls must speak for a model before a quarantine ends.
+pub const QUARANTINE_PROBES: u64 = 10;
+
+/// So many finished calls a new model must have before it is eligible.
+pub const CANDIDATE_CALLS: u64 = 10;
+
+/// So many of them must surely succeed.
+pub const CANDIDATE_SUCCESS_AT_LEAST_PER_MILLE: u32 = 500;
 
 /// How a kind of source is asked, unless a resource says otherwise.
 #[must_use]

@@ -13,6 +13,9 @@ pub struct Evidence {
     /// A share of the requests goes to another model than the best, so that there is a record of others too. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exploration: Option<Exploration>,
+    /// How models are taken that have not proven themselves here. Default: eligible.
+    #[serde(default, skip_serializing_if = "NewModels::is_default")]
+    pub new_models: NewModels,
 }
 
 /// By which figure models are ranked.
@@ -25,6 +28,27 @@ pub enum EvidenceMode {
     Rule,
     /// A bound below the mean of success × quality, from the first call on. Few calls make it low, old calls count less.
     Bounds,
+}
+
+/// How models are taken that have not proven themselves here.
+#[derive(schemars::JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[schemars(inline)]
+#[serde(rename_all = "camelCase")]
+pub enum NewModels {
+    /// Like all others, by what their catalog promises.
+    #[default]
+    Eligible,
+    /// Behind all others until enough of their calls succeeded. Exploration puts them first, or without it one request in a
+    /// hundred, and nothing else while somebody else is left.
+    Candidate,
+}
+
+impl NewModels {
+    // The form that serde calls with.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How much is explored.
@@ -42,6 +66,18 @@ pub struct Exploration {
 #[cfg(test)]
 mod tests {
     use super::super::{PolicyError, RoutingPolicySpec};
+
+    #[test]
+    fn new_models_are_like_all_others_unless_the_policy_says_so() {
+        let new = |evidence: serde_json::Value| {
+            let spec = serde_json::json!({ "catalogs": [{ "name": "acme" }], "evidence": evidence });
+            let spec: RoutingPolicySpec = serde_json::from_value(spec).unwrap();
+            spec.to_policy("main", 1).unwrap().evidence.new_models
+        };
+        assert_eq!(new(serde_json::json!({})), vox_routing::policy::NewModels::Eligible);
+        let candidate = serde_json::json!({ "newModels": "candidate" });
+        assert_eq!(new(candidate), vox_routing::policy::NewModels::Candidate);
+    }
 
     fn explored(share: &str) -> Result<u32, PolicyError> {
         let spec = serde_json::json!({

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use vox_contracts::{ModelTier, StrengthTag, TaskCategory};
 
 use crate::model_catalog_source::{SecretKeyRef, TAG};
-pub use evidence::{Evidence, EvidenceMode, Exploration};
+pub use evidence::{Evidence, EvidenceMode, Exploration, NewModels};
 pub use policy::PolicyError;
 pub use route::{Capability, FallBack, Prefer, Require, Route};
 pub use status::{
-    BudgetStatus, PickEvidence, PickStatus, PriceDrift, QuarantineStatus, RoutingPolicyStatus,
-    SidecarVersion, SidecarsStatus, SnapshotStatus,
+    BudgetStatus, NewModelsStatus, PickEvidence, PickStatus, PriceDrift, QuarantineStatus,
+    RoutingPolicyStatus, SidecarVersion, SidecarsStatus, SnapshotStatus,
 };
 
 /// Decimal USD: up to twelve places, because a token may cost a millionth of a cent.

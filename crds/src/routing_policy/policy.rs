@@ -7,7 +7,9 @@ use vox_contracts::price::UsdPerMTok;
 use vox_routing::cost::{Cost, CostError};
 use vox_routing::policy as routing;
 
-use super::{Alias, Allow, Budget, Capability, Evidence, EvidenceMode, Expect, Override, PolicyTest};
+use super::{
+    Alias, Allow, Budget, Capability, Evidence, EvidenceMode, Expect, NewModels, Override, PolicyTest,
+};
 use super::{Route, RoutingPolicySpec, Weights, WhenSpent};
 use crate::duration::{DurationError, DurationText};
 
@@ -100,6 +102,10 @@ fn evidence(given: &Evidence) -> Result<routing::EvidenceRule, PolicyError> {
             EvidenceMode::Bounds => routing::EvidenceMode::Bounds,
         },
         exploration_per_million: explored.unwrap_or_default(),
+        new_models: match given.new_models {
+            NewModels::Eligible => routing::NewModels::Eligible,
+            NewModels::Candidate => routing::NewModels::Candidate,
+        },
     })
 }
 

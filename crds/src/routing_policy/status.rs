@@ -15,7 +15,7 @@ pub struct RoutingPolicyStatus {
     /// The generation that serves; older than the observed one while that cannot be programmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub programmed_generation: Option<i64>,
-    /// Accepted, ResolvedRefs, Programmed and EvidenceSufficient, always.
+    /// Accepted, ResolvedRefs, Programmed and EvidenceSufficient, always; Quarantined only while True.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -37,6 +37,9 @@ pub struct RoutingPolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["model".into(), "category".into()]))]
     pub quarantines: Vec<QuarantineStatus>,
+    /// Models that have yet to prove themselves here, where `evidence.newModels` is `candidate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_models: Option<NewModelsStatus>,
     /// The newest snapshot that holds this policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotStatus>,
@@ -116,6 +119,20 @@ pub struct QuarantineStatus {
     pub was_per_mille: i64,
     /// Successes in the day of the fall, per mille.
     pub is_per_mille: i64,
+}
+
+/// Models that have yet to prove themselves: they stand behind all that have.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct NewModelsStatus {
+    /// How many.
+    pub candidates: i64,
+    /// The others of the policy's models.
+    pub eligible: i64,
+    /// The first of the candidates by name; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub models: Vec<String>,
 }
 
 /// A listed price that is not what was billed; USD per million tokens, input and output together by the contract's parts.

@@ -42,7 +42,11 @@ fn measure(name: &str, turns: usize, mut one: impl FnMut()) {
 
 fn main() {
     let router = many(EvidenceRule::default());
-    let bounds = many(EvidenceRule { mode: EvidenceMode::Bounds, exploration_per_million: 20_000 });
+    let bounds = many(EvidenceRule {
+        mode: EvidenceMode::Bounds,
+        exploration_per_million: 20_000,
+        ..EvidenceRule::default()
+    });
     let refused = Request { max_cost: Some(usd("0.000000000001")), ..chat() };
     let hinted = Request { family_hint: Some("f7".to_owned()), ..chat() };
     let cheapest = Request { force_cost: true, ..chat() };

@@ -10,18 +10,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use vox_contracts::TaskCategory;
-use vox_contracts::generated::routing::MIN_EVIDENCE_CALLS;
+use vox_contracts::generated::routing::{
+    BOUND_BORROWED_CALLS, BOUND_DECLARED_CALLS, BOUND_SILENT_JUDGEMENTS, MIN_EVIDENCE_CALLS,
+};
 
 use crate::snapshot::{Deployment, Evidence};
-
-/// So many calls are what strengths and tier promise worth.
-const DECLARED_CALLS: u64 = 5;
-
-/// At most so many calls are borrowed from the model's other categories, and from other servers of the same model.
-const BORROWED_CALLS: u64 = 10;
-
-/// So many judgements it takes until quality counts half: before, nobody complained.
-const SILENT_JUDGEMENTS: u64 = 5;
 
 /// The bound is so many thousandths of a standard deviation below the mean: one in twenty is worse.
 const DEVIATIONS_PER_MILLE: u128 = 1_645;
@@ -76,7 +69,7 @@ impl Counts {
     fn borrowed(self, own: u128) -> Self {
         let thin = u128::from(MIN_EVIDENCE_CALLS) * 1000;
         let missing = thin.saturating_sub(own);
-        let calls = self.calls.min(u128::from(BORROWED_CALLS) * 1000) * missing / thin.max(1);
+        let calls = self.calls.min(u128::from(BOUND_BORROWED_CALLS) * 1000) * missing / thin.max(1);
         Self { calls, successes: self.successes * calls / self.calls.max(1) }
     }
 }
@@ -85,8 +78,8 @@ impl Counts {
 fn quality(evidence: &Evidence) -> u32 {
     let Some(quality) = evidence.quality_per_mille else { return 1000 };
     let judged = evidence.judged.max(1);
-    let sum = u128::from(judged) * u128::from(quality.min(1000)) + u128::from(SILENT_JUDGEMENTS) * 1000;
-    u32::try_from(sum / u128::from(judged + SILENT_JUDGEMENTS)).unwrap_or(1000)
+    let sum = u128::from(judged) * u128::from(quality.min(1000)) + u128::from(BOUND_SILENT_JUDGEMENTS) * 1000;
+    u32::try_from(sum / u128::from(judged + BOUND_SILENT_JUDGEMENTS)).unwrap_or(1000)
 }
 
 /// What the cells of one snapshot can borrow.
@@ -128,8 +121,8 @@ impl Parents {
             self.models.get(&(model(deployment), category)).copied().unwrap_or_default().minus(own)
         };
         let declared = Counts {
-            calls: u128::from(DECLARED_CALLS) * 1000,
-            successes: u128::from(DECLARED_CALLS) * u128::from(declared_per_mille.min(1000)),
+            calls: u128::from(BOUND_DECLARED_CALLS) * 1000,
+            successes: u128::from(BOUND_DECLARED_CALLS) * u128::from(declared_per_mille.min(1000)),
         };
         let all = own.plus(declared).plus(others.borrowed(own.calls)).plus(elsewhere.borrowed(own.calls));
         interval(all)

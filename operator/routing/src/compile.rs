@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalogEntry};
+use vox_contracts::generated::routing::{CANDIDATE_CALLS, CANDIDATE_SUCCESS_AT_LEAST_PER_MILLE};
 use vox_contracts::inference::infer_tier;
 
 use crate::billed::{self, Billed};
+use crate::bound::success_interval;
 use crate::pattern;
-use crate::policy::{EvidenceMode, Override, Policy};
+use crate::policy::{EvidenceMode, NewModels, Override, Policy};
 use crate::snapshot::{Deployment, Evidence, Layer, Penalty, PolicySnapshot, Quarantine, Upstream};
 
 /// One catalog with the server that serves it.
@@ -72,6 +74,7 @@ pub fn compile(
                 evidence: Vec::new(),
                 penalties: Vec::new(),
                 quarantines: Vec::new(),
+                candidate: policy.evidence.new_models == NewModels::Candidate,
             });
         }
         upstreams.entry(upstream.name.clone()).or_insert(upstream);
@@ -91,10 +94,24 @@ pub fn compile(
     }
 }
 
+/// Whether enough calls of all categories together surely succeeded often enough, by the routing window or by all windows.
+fn has_proven_itself(evidence: &[Evidence]) -> bool {
+    let suffices = |each: &dyn Fn(&Evidence) -> (u64, u32)| {
+        let calls: u64 = evidence.iter().map(|one| each(one).0).sum();
+        let successes: u64 =
+            evidence.iter().map(each).map(|(calls, per_mille)| calls.saturating_mul(per_mille.into())).sum();
+        let share = u32::try_from(successes / calls.max(1)).unwrap_or(0);
+        calls >= CANDIDATE_CALLS && success_interval(calls, share).0 >= CANDIDATE_SUCCESS_AT_LEAST_PER_MILLE
+    };
+    suffices(&|one| (one.calls, one.success_per_mille))
+        || suffices(&|one| one.decayed.map_or((0, 0), |old| (old.calls, old.success_per_mille)))
+}
+
 fn observe(deployment: &mut Deployment, record: &Record, mode: EvidenceMode) {
     if let Some(billed) = &record.billed {
         billed::apply(deployment, billed);
     }
+    deployment.candidate &= !has_proven_itself(&record.evidence);
     deployment.evidence.clone_from(&record.evidence);
     deployment.evidence.sort_by_key(|evidence| evidence.category);
     if mode == EvidenceMode::Rule {

@@ -13,7 +13,7 @@ use crate::decision::Pick;
 use crate::filter::Filter;
 use crate::judge::Judged;
 use crate::plan::route;
-use crate::policy::{EvidenceMode, Weights};
+use crate::policy::{EvidenceMode, NewModels, Weights};
 use crate::rank::{Outgrown, Ranking};
 use crate::request::{Live, Request};
 use crate::router::{Asking, Router};
@@ -99,6 +99,9 @@ pub struct Candidate {
     /// What the request costs there at worst; absent when a price is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worst_case_usd: Option<Cost>,
+    /// Whether it has yet to prove itself, and stands behind all that have.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub candidate: bool,
     /// What stopped it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
@@ -228,6 +231,7 @@ impl Router {
             score: judged.ranked.score,
             parts: parts.to_vec(),
             worst_case_usd: walk.worst_case(&judged.ranked),
+            candidate: deployment.candidate,
             stopped,
             layers: layers(deployment, evidence.is_some()),
             evidence,
@@ -325,6 +329,9 @@ fn figures(weights: &Weights, ranking: &Ranking, router: &Router, category: Task
     }
     if router.snapshot.policy.evidence.mode == EvidenceMode::Bounds {
         figures.push(figure("evidence", "bounds".to_owned(), true));
+    }
+    if router.snapshot.policy.evidence.new_models == NewModels::Candidate {
+        figures.push(figure("newModels", "candidate".to_owned(), true));
     }
     figures.extend(ranking.outgrown.and_then(|outgrown| context(router, outgrown)));
     figures

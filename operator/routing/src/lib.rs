@@ -36,6 +36,7 @@ pub use compile::{CatalogInput, Record, compile};
 pub use cost::Cost;
 pub use decision::{Decision, Pick, Refusal};
 pub use explain::Explanation;
+pub use explore::Odds;
 pub use facts::ANSWER_TOKENS_WHEN_UNKNOWN;
 pub use filter::Filter;
 pub use names::{AUTO, NameKind, PREFIX, ServedName};

@@ -85,6 +85,29 @@ pub struct EvidenceRule {
     pub mode: EvidenceMode,
     /// Share of the requests that go to another candidate than the best, so that others are known too; per million.
     pub exploration_per_million: u32,
+    /// How models are taken that have not proven themselves here.
+    #[serde(skip_serializing_if = "NewModels::is_default")]
+    pub new_models: NewModels,
+}
+
+/// How models are taken that have not proven themselves here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NewModels {
+    /// Like all others, by what they promise.
+    #[default]
+    Eligible,
+    /// Behind all others, until enough calls succeeded: exploration and probes put them first, and nothing else while
+    /// somebody else is left.
+    Candidate,
+}
+
+impl NewModels {
+    // The form that serde calls with.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl EvidenceRule {

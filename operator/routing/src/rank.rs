@@ -33,6 +33,15 @@ pub(crate) struct Ranked {
     pub(crate) local_first: bool,
     /// Whether only the contract's tier floor keeps it away.
     pub(crate) below_floor: bool,
+    /// Whether it has yet to prove itself: behind all that have.
+    pub(crate) candidate: bool,
+}
+
+impl Ranked {
+    /// What comes before class and score.
+    const fn group(&self) -> (bool, bool) {
+        (self.candidate, self.local_first)
+    }
 }
 
 /// One category in one band.
@@ -116,17 +125,18 @@ impl Material<'_> {
             class: class(plan, deployment),
             local_first: plan.prefer_local && facts.local,
             below_floor: matches!(filter::tier(plan, facts), TierStands::BelowContractFloor),
+            candidate: deployment.candidate,
         })
     }
 
-    /// Sorts as everywhere: preferences, then score, then the deployment's id.
+    /// Sorts as everywhere: those that have proven themselves, preferences, then score, then the deployment's id.
     pub(crate) fn sort(&self, order: &mut [Ranked]) {
         let id = |ranked: &Ranked| {
             self.snapshot.deployments.get(ranked.deployment as usize).map(|deployment| deployment.id.as_str())
         };
         order.sort_unstable_by(|a, b| {
-            (!a.local_first, a.class, b.score)
-                .cmp(&(!b.local_first, b.class, a.score))
+            (a.candidate, !a.local_first, a.class, b.score)
+                .cmp(&(b.candidate, !b.local_first, b.class, a.score))
                 .then_with(|| id(a).cmp(&id(b)))
         });
     }
@@ -150,7 +160,7 @@ impl Material<'_> {
             let larger = order
                 .iter()
                 .enumerate()
-                .filter(|(_, one)| !one.below_floor && one.local_first == first.local_first)
+                .filter(|(_, one)| !one.below_floor && one.group() == first.group())
                 .filter_map(|(place, one)| {
                     Some((context(one).filter(|has| Some(*has) > facts.context)?, place))
                 })

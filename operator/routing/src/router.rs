@@ -168,7 +168,7 @@ impl Router {
     }
 
     /// The picks, and whether money made them come from a lower tier.
-    fn picks(&self, asking: &Asking<'_>, walk: Walk<'_>) -> (Vec<Pick>, bool) {
+    pub(crate) fn picks(&self, asking: &Asking<'_>, walk: Walk<'_>) -> (Vec<Pick>, bool) {
         let at_most = attempts(asking.ranking);
         if let Some(places) = &asking.target.deployments {
             return (walk.keep(&self.named(asking, places), at_most).into_picks(), false);
@@ -241,7 +241,7 @@ impl Router {
     }
 
     #[cold]
-    fn refusal(&self, asking: &Asking<'_>, walk: &Walk<'_>) -> Refusal {
+    pub(crate) fn refusal(&self, asking: &Asking<'_>, walk: &Walk<'_>) -> Refusal {
         Judged::refusal(asking.asked.category, &self.judge(asking, *walk))
     }
 }

@@ -97,6 +97,9 @@ pub struct Deployment {
     /// Categories in which it suddenly fell, until probes speak for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantines: Vec<Quarantine>,
+    /// Whether the policy holds it back because it has not proven itself here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub candidate: bool,
 }
 
 /// The layers of what is known of a model, lowest first; a higher one overrides.

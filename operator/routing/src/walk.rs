@@ -36,6 +36,10 @@ pub(crate) struct Walk<'a> {
     pub(crate) descent: Option<ModelTier>,
 }
 
+/// What a pass takes: whether it has yet to prove itself, is hardware that the route prefers, is of the family that the client
+/// prefers.
+type Group = (bool, bool, bool);
+
 /// Who is left, best first.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
@@ -121,7 +125,7 @@ impl Walk<'_> {
         if picks.iter().any(|pick| upstream(pick.deployment) != sole) {
             return;
         }
-        let others = |pass: &Option<(bool, bool)>| {
+        let others = |pass: &Option<Group>| {
             let pass = *pass;
             order.iter().filter(move |ranked| {
                 upstream(ranked.deployment as usize) != sole
@@ -168,22 +172,34 @@ impl Walk<'_> {
             .collect()
     }
 
-    /// Without a hint one pass; with one, its family first, among hardware of one's own and then among the others.
-    fn passes(&self) -> &'static [Option<(bool, bool)>] {
-        const HINTED: [Option<(bool, bool)>; 4] =
-            [Some((true, true)), Some((true, false)), Some((false, true)), Some((false, false))];
+    /// Without a hint one pass; with one, its family first, among hardware of one's own and then among the others; all
+    /// that before those that have yet to prove themselves.
+    fn passes(&self) -> &'static [Option<Group>] {
+        const HINTED: [Option<Group>; 8] = [
+            Some((false, true, true)),
+            Some((false, true, false)),
+            Some((false, false, true)),
+            Some((false, false, false)),
+            Some((true, true, true)),
+            Some((true, true, false)),
+            Some((true, false, true)),
+            Some((true, false, false)),
+        ];
         if self.hint.is_some() { &HINTED } else { &[None] }
     }
 
-    fn group(&self, ranked: &Ranked) -> (bool, bool) {
+    fn group(&self, ranked: &Ranked) -> Group {
         let family = self.facts.get(ranked.deployment as usize).and_then(|facts| facts.family);
-        (ranked.local_first, family == self.hint)
+        (ranked.candidate, ranked.local_first, family == self.hint)
     }
 
     /// In the order of the walk; by worst case where the cheapest is asked for, an unknown price last.
     fn insert(&self, picks: &mut Vec<Pick>, ranked: &Ranked, worst_case: Option<Cost>, at_most: usize) {
         let pick = pick(ranked, worst_case);
-        let cost = |pick: &Pick| (pick.worst_case.is_none(), pick.worst_case);
+        let cost = |pick: &Pick| {
+            let candidate = self.deployments.get(pick.deployment).is_some_and(|one| one.candidate);
+            (candidate, pick.worst_case.is_none(), pick.worst_case)
+        };
         // Most candidates are dearer than those kept already.
         if picks.len() >= at_most && picks.last().is_none_or(|last| cost(last) <= cost(&pick)) {
             return;

@@ -1,5 +1,6 @@
 //! `generated/routing.rs`.
 
+mod evidence;
 mod requests;
 mod scoreboard;
 mod types;
@@ -31,6 +32,7 @@ pub(crate) fn render(contract: &Routing, bytes: &[u8]) -> Result<String, Error> 
     out.push_str(&families(contract));
     out.push_str(&requests::rules(&contract.request_classification));
     out.push_str(&scoreboard::figures(&contract.scoreboard));
+    out.push_str(&evidence::figures(&contract.evidence));
     out.push_str(&discovery(contract)?);
     Ok(out)
 }

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use vox_contracts::discovery::FailureClass;
 use vox_crds::conditions::{reasons, types};
-use vox_crds::routing_policy::{RoutingPolicyStatus, SnapshotStatus};
+use vox_crds::routing_policy::{QuarantineStatus, RoutingPolicyStatus, SnapshotStatus};
 use vox_routing::Router;
 use vox_store::routing::PublishedSnapshot;
 
-use super::picks::{picks, price_drifts, quarantines, serves, sufficient};
+use super::picks::{new_models, percent, picks, price_drifts, quarantines, serves, sufficient};
 use super::resolve::Unresolved;
 use crate::condition::{Said, condition, whole};
 
@@ -55,6 +55,7 @@ pub(crate) fn describe(seen: &Observation<'_>) -> RoutingPolicyStatus {
             .map(|serving| serving.router.policy_snapshot().deployments.len().try_into().unwrap_or(i64::MAX)),
         picks,
         quarantines: serving.map(|serving| quarantines(serving.router)).unwrap_or_default(),
+        new_models: serving.and_then(|serving| new_models(serving.router)),
         price_drifts: serving.map(|serving| price_drifts(serving.router)).unwrap_or_default(),
         snapshot: serving.map(|serving| SnapshotStatus {
             version: i64::try_from(serving.snapshot.version).unwrap_or(i64::MAX),
@@ -73,7 +74,20 @@ pub(crate) fn describe(seen: &Observation<'_>) -> RoutingPolicyStatus {
     ] {
         push(&mut status, seen, kind, verdict);
     }
+    if let Some(message) = quarantined(&status.quarantines) {
+        push(&mut status, seen, types::QUARANTINED, (true, reasons::QUARANTINED, message));
+    }
     status
+}
+
+/// Who is kept from what, if anybody is.
+fn quarantined(held: &[QuarantineStatus]) -> Option<String> {
+    let told = held.iter().map(|one| {
+        let (was, is) = (percent(one.was_per_mille), percent(one.is_per_mille));
+        format!("{} from {} (success fell from {was} % to {is} %)", one.model, one.category)
+    });
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| format!("kept back until probes speak for them: {}", told.join("; ")))
 }
 
 pub(super) type Verdict = (bool, &'static str, String);
@@ -171,11 +185,13 @@ fn push(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-    use vox_contracts::ProviderType;
     use vox_contracts::entry::{ModelCatalogEntry, bootstrap};
+    use vox_contracts::{ProviderType, TaskCategory};
     use vox_crds::RoutingPolicySpec;
+    use vox_routing::snapshot::Quarantine;
     use vox_routing::{CatalogInput, compile};
 
     use super::super::status::{changed, is_programmed};
@@ -237,6 +253,37 @@ mod tests {
             panic!("one event")
         };
         assert_eq!((status.as_str(), reason.as_str()), ("True", reasons::PROGRAMMED));
+    }
+
+    #[test]
+    fn a_model_in_quarantine_is_a_condition_for_as_long_as_it_is_there() {
+        let conditions = |quarantines: Vec<Quarantine>| {
+            let mut deployments = router(bootstrap().unwrap().entries).policy_snapshot().clone();
+            Arc::make_mut(&mut deployments.deployments[0]).quarantines = quarantines;
+            let router = Router::new(deployments);
+            describe(&Observation {
+                generation: Some(1),
+                previous: &RoutingPolicyStatus::default(),
+                invalid: None,
+                other_defaults: Vec::new(),
+                unresolved: Vec::new(),
+                missing_keys: Vec::new(),
+                failing: Vec::new(),
+                nobody: None,
+                serving: Some(Serving { generation: 1, router: &router, snapshot: published() }),
+                now: Timestamp::UNIX_EPOCH,
+            })
+        };
+        let fell = Quarantine { category: TaskCategory::Chat, was_per_mille: 970, is_per_mille: 400 };
+        let (well, fallen) = (conditions(Vec::new()), conditions(vec![fell]));
+        let of = |status: &RoutingPolicyStatus| {
+            status.conditions.iter().find(|one| one.type_ == types::QUARANTINED).cloned()
+        };
+        assert_eq!(of(&well), None);
+        let told = of(&fallen).unwrap();
+        assert_eq!((told.status.as_str(), told.reason.as_str()), ("True", reasons::QUARANTINED));
+        assert!(told.message.ends_with("from chat (success fell from 97.0 % to 40.0 %)"), "{}", told.message);
+        assert!(events(&well, &fallen).is_empty(), "each model has an event of its own");
     }
 
     #[test]

@@ -4,13 +4,16 @@ use jiff::Timestamp;
 use vox_contracts::TaskCategory;
 use vox_contracts::generated::routing::MIN_EVIDENCE_CALLS;
 use vox_crds::conditions::reasons;
-use vox_crds::routing_policy::{PickEvidence, PickStatus, PriceDrift, QuarantineStatus, RoutingPolicyStatus};
+use vox_crds::routing_policy::{
+    NewModelsStatus, PickEvidence, PickStatus, PriceDrift, QuarantineStatus, RoutingPolicyStatus,
+};
+use vox_routing::policy::NewModels;
 use vox_routing::snapshot::{Evidence, Penalty};
 use vox_routing::{Deployment, Offline, Request, Router};
 
 use super::describe::Verdict;
 
-/// How many prices that drifted, and how many quarantines, a status tells of.
+/// How many prices that drifted, quarantines and new models a status tells of.
 const TOLD: usize = 16;
 
 /// Whether anybody serves any category.
@@ -231,6 +234,22 @@ pub(super) fn quarantines(router: &Router) -> Vec<QuarantineStatus> {
         is_per_mille: i64::from(held.is_per_mille),
     });
     told.take(TOLD).collect()
+}
+
+/// Who has yet to prove themselves; none where the policy does not ask for that.
+pub(super) fn new_models(router: &Router) -> Option<NewModelsStatus> {
+    let snapshot = router.policy_snapshot();
+    if snapshot.policy.evidence.new_models != NewModels::Candidate {
+        return None;
+    }
+    let candidates: Vec<&String> =
+        snapshot.deployments.iter().filter(|one| one.candidate).map(|one| &one.id).collect();
+    let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    Some(NewModelsStatus {
+        candidates: count(candidates.len()),
+        eligible: count(snapshot.deployments.len() - candidates.len()),
+        models: candidates.into_iter().take(TOLD).cloned().collect(),
+    })
 }
 
 fn unix_ms(time: Timestamp) -> u64 {

@@ -131,7 +131,10 @@ pub(crate) fn changed<'a>(
         let known = before.conditions.iter().find(|known| known.type_ == condition.type_);
         let same =
             known.is_some_and(|known| known.status == condition.status && known.reason == condition.reason);
-        // That there is no evidence yet is nothing to tell anybody.
-        !same && (condition.type_ != types::EVIDENCE_SUFFICIENT || condition.status != "False")
+        // Each model in quarantine has an event of its own, and that there is no evidence yet is nothing to tell anybody.
+        let told_elsewhere = condition.type_ == types::QUARANTINED;
+        !same
+            && !told_elsewhere
+            && (condition.type_ != types::EVIDENCE_SUFFICIENT || condition.status != "False")
     })
 }

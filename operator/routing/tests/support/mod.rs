@@ -81,6 +81,7 @@ pub(crate) fn model(id: &str, tier: ModelTier, price: Option<(&str, &str)>) -> D
         evidence: Vec::new(),
         penalties: Vec::new(),
         quarantines: Vec::new(),
+        candidate: false,
     }
 }
 

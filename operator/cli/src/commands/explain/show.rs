@@ -124,7 +124,7 @@ fn head(text: &mut String, explained: &Explained, explanation: &Explanation) {
         Some(refusal) => line(text, "refused", &format!("{} ({})", refusal.message, refusal.code)),
         None => line(text, "pick", &pick(explanation, explained.force_cost)),
     }
-    for name in ["evidence", "context"] {
+    for name in ["evidence", "newModels", "context"] {
         let told = explanation.figures.iter().filter(|told| told.name == name);
         told.for_each(|told| line(text, name, &told.value));
     }
@@ -206,9 +206,11 @@ fn ranking(ranked: &[&Candidate], shown: usize) -> String {
                 or_none(part.map(|part| percent(part.points)))
             };
             let [a, b, c, d, e, f] = CRITERIA.map(|(criterion, _)| points(criterion));
-            let place = or_none(candidate.place.map(|place| place.to_string()));
+            let mut place = or_none(candidate.place.map(|place| place.to_string()));
+            place.push_str(if candidate.candidate { "?" } else { "" });
+            place.push_str(if candidate.picked { "*" } else { "" });
             [
-                if candidate.picked { format!("{place}*") } else { place },
+                place,
                 candidate.deployment.clone(),
                 candidate.tier.to_string(),
                 score(candidate.score),
@@ -228,6 +230,9 @@ fn ranking(ranked: &[&Candidate], shown: usize) -> String {
     );
     let tried: Vec<_> = ranked.iter().filter(|candidate| candidate.picked).collect();
     let _ = writeln!(text, "* is tried, in this order: {} of {} that may serve", tried.len(), ranked.len());
+    if ranked.iter().any(|candidate| candidate.candidate) {
+        let _ = writeln!(text, "? has yet to prove itself here, and stands behind all that have");
+    }
     if let Some(last) = tried.last().and_then(|last| last.place).filter(|place| *place > tried.len()) {
         let _ = writeln!(
             text,

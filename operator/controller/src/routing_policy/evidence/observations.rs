@@ -7,15 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vox_contracts::generated::routing::{
-    CONTEXT_UTILISATION_TIMES, SCOREBOARD_HALF_LIFE, SCOREBOARD_ROUTING_WINDOW_DAYS,
+    CONTEXT_UTILISATION_TIMES, MIN_JUDGED_CALLS, SCOREBOARD_HALF_LIFE, SCOREBOARD_ROUTING_WINDOW_DAYS,
 };
 use vox_contracts::{TaskCategory, UsdPerMTok};
 use vox_routing::snapshot::{Decayed, Evidence, Penalty, Quarantine};
 use vox_routing::{Billed, Record};
 use vox_store::evidence::{BilledPrice, PenaltyHeld, QuarantineHeld, Scored};
-
-/// Quality of fewer judged calls does not count: people speak of what annoyed them, and one of them is no verdict.
-const MIN_JUDGED: u64 = 5;
 
 /// What happened, at all servers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -126,7 +123,7 @@ fn evidence(cell: &[Scored]) -> Option<Evidence> {
         calls: coarse(calls),
         success_per_mille: share(successes, calls),
         quality_per_mille: routing
-            .filter(|one| one.judged >= MIN_JUDGED)
+            .filter(|one| one.judged >= MIN_JUDGED_CALLS)
             .and_then(|one| one.quality)
             .and_then(per_mille),
         p50_ms: routing.and_then(|one| one.p50_latency_ms).map(coarse),

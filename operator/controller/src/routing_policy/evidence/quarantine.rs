@@ -2,19 +2,15 @@
 //! since; never by time alone.
 
 use jiff::{SignedDuration, Timestamp};
-use vox_contracts::generated::routing::{MIN_EVIDENCE_CALLS, SCOREBOARD_WINDOWS_DAYS};
+use vox_contracts::generated::routing::{
+    MIN_EVIDENCE_CALLS, QUARANTINE_FALLEN_CALLS, QUARANTINE_LEAST_FALL_PER_MILLE, QUARANTINE_PROBES,
+    SCOREBOARD_WINDOWS_DAYS,
+};
 use vox_routing::success_interval;
 use vox_store::Store;
 use vox_store::evidence::{Probes, QuarantineHeld, Scored};
 
 use super::observations::share;
-
-/// So many calls of the shortest window a fall must have.
-const FALLEN_CALLS: u64 = 20;
-/// A smaller fall is left to the ranking, per mille.
-const LEAST_FALL_PER_MILLE: u32 = 100;
-/// So many calls must speak for a model before it is let back.
-const PROBES: u64 = 10;
 
 /// Begins and ends quarantines; those that hold then.
 pub(super) async fn pass(
@@ -46,7 +42,7 @@ pub(super) async fn pass(
 
 /// Enough calls since, and as good as it surely was.
 fn speak_for(held: &QuarantineHeld, probes: Probes) -> bool {
-    probes.calls >= PROBES && share(probes.successes, probes.calls) >= held.low_per_mille
+    probes.calls >= QUARANTINE_PROBES && share(probes.successes, probes.calls) >= held.low_per_mille
 }
 
 /// Models whose shortest window is surely worse than what was before it. `scored` has the windows of one cell together.
@@ -75,13 +71,13 @@ fn fall(cell: &[Scored], now: Timestamp) -> Option<QuarantineHeld> {
         calls: longest.calls.saturating_sub(recent.calls),
         successes: longest.successes.saturating_sub(recent.successes),
     };
-    if recent.calls < FALLEN_CALLS || before.calls < u64::from(MIN_EVIDENCE_CALLS) {
+    if recent.calls < QUARANTINE_FALLEN_CALLS || before.calls < u64::from(MIN_EVIDENCE_CALLS) {
         return None;
     }
     let (was, is) = (share(before.successes, before.calls), share(recent.successes, recent.calls));
     let (low, _) = success_interval(before.calls, was);
     let (_, high) = success_interval(recent.calls, is);
-    (high < low && was.saturating_sub(is) >= LEAST_FALL_PER_MILLE).then(|| QuarantineHeld {
+    (high < low && was.saturating_sub(is) >= QUARANTINE_LEAST_FALL_PER_MILLE).then(|| QuarantineHeld {
         model_key: recent.model_key.clone(),
         category: recent.category.clone(),
         since: now,

@@ -126,3 +126,19 @@ fn the_end_of_the_next_penalty_is_when_the_leaders_are_told_anew() {
     let at = |ms| next_end(&router, Timestamp::from_millisecond(ms).unwrap());
     assert_eq!((at(1_000), at(2_000), at(5_000)), (Some(1_000), Some(3_000), None));
 }
+
+#[test]
+fn who_has_yet_to_prove_themselves_is_told_where_the_policy_asks_for_it() {
+    let of_policy = |new_models| {
+        let evidence = vox_routing::policy::EvidenceRule { new_models, ..Default::default() };
+        new_models_of(Policy { evidence, ..Policy::default() })
+    };
+    assert_eq!(of_policy(NewModels::Eligible), None);
+    let told = of_policy(NewModels::Candidate).unwrap();
+    assert_eq!((told.candidates, told.eligible, told.models), (1, 1, vec!["hub/dear".to_owned()]));
+}
+
+/// With a record of the cheap model.
+fn new_models_of(policy: Policy) -> Option<NewModelsStatus> {
+    new_models(&router([of(40, 950), Record::default()], policy))
+}
