@@ -14,6 +14,7 @@ pub mod price;
 pub mod refusal;
 pub mod scoreboard;
 pub mod spec;
+pub mod traffic;
 
 pub use entry::ModelCatalogEntry;
 pub use generated::providers::ProviderType;

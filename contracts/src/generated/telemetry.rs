@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-telemetry.v1.yaml")) == 0x901ebe7a2cd2469e_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-telemetry.v1.yaml")) == 0xb0ed8f2963720757_u64,
     "contracts/orchestration/model-telemetry.v1.yaml changed: run `make generate`"
 );
 
@@ -347,13 +347,6 @@ pub const ATTRIBUTES: &[Attribute] = &[
         description: "The caller's W3C trace id, 32 hexadecimal digits, where it is not vox.trace_id's.",
     },
     Attribute {
-        name: "vox.caller_sampled",
-        value_type: AttributeType::Boolean,
-        namespace: Namespace::Vox,
-        values: &[],
-        description: "Whether the caller records its trace, as the flags of its traceparent say; absent where the trace begins here.",
-    },
-    Attribute {
         name: "vox.span_id",
         value_type: AttributeType::String,
         namespace: Namespace::Vox,
@@ -485,6 +478,27 @@ pub const ATTRIBUTES: &[Attribute] = &[
         namespace: Namespace::Vox,
         values: &[],
         description: "Whether a stream was asked for.",
+    },
+    Attribute {
+        name: "vox.request.input_tokens",
+        value_type: AttributeType::Int,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "Input tokens as they were estimated for the decision.",
+    },
+    Attribute {
+        name: "vox.request.needs",
+        value_type: AttributeType::StringArray,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "What the request uses and a model must have for it: tools, vision, jsonSchema. Absent where it is nothing.",
+    },
+    Attribute {
+        name: "vox.request.narrowed",
+        value_type: AttributeType::Boolean,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "True where the client itself narrowed the choice in a way that is not told: by a family, or by what the call may cost.",
     },
     Attribute {
         name: "vox.usage.cache_read_tokens",
@@ -761,7 +775,6 @@ pub const EVENTS: &[Event] = &[
         attributes: &[
             ("vox.trace_id", Requirement::Required),
             ("vox.caller_trace_id", Requirement::ConditionallyRequired),
-            ("vox.caller_sampled", Requirement::ConditionallyRequired),
             ("vox.interaction.id", Requirement::Recommended),
             ("vox.session.id", Requirement::Recommended),
             ("gen_ai.operation.name", Requirement::Required),
@@ -779,6 +792,9 @@ pub const EVENTS: &[Event] = &[
             ("vox.decision.picks", Requirement::Recommended),
             ("vox.endpoint", Requirement::Recommended),
             ("vox.request.stream", Requirement::Recommended),
+            ("vox.request.input_tokens", Requirement::Recommended),
+            ("vox.request.needs", Requirement::ConditionallyRequired),
+            ("vox.request.narrowed", Requirement::ConditionallyRequired),
             ("gen_ai.output.type", Requirement::ConditionallyRequired),
             ("gen_ai.request.max_tokens", Requirement::Recommended),
             ("gen_ai.request.temperature", Requirement::Recommended),
@@ -813,7 +829,6 @@ pub const EVENTS: &[Event] = &[
         attributes: &[
             ("vox.trace_id", Requirement::Required),
             ("vox.caller_trace_id", Requirement::ConditionallyRequired),
-            ("vox.caller_sampled", Requirement::ConditionallyRequired),
             ("vox.interaction.id", Requirement::Recommended),
             ("vox.session.id", Requirement::Recommended),
             ("gen_ai.operation.name", Requirement::Required),
@@ -831,6 +846,9 @@ pub const EVENTS: &[Event] = &[
             ("vox.decision.picks", Requirement::Recommended),
             ("vox.endpoint", Requirement::Recommended),
             ("vox.request.stream", Requirement::Recommended),
+            ("vox.request.input_tokens", Requirement::Recommended),
+            ("vox.request.needs", Requirement::ConditionallyRequired),
+            ("vox.request.narrowed", Requirement::ConditionallyRequired),
             ("gen_ai.output.type", Requirement::ConditionallyRequired),
             ("gen_ai.request.max_tokens", Requirement::Recommended),
             ("gen_ai.request.temperature", Requirement::Recommended),

@@ -15,7 +15,8 @@ use jiff::SignedDuration;
 use vox_contracts::{ModelTier, StrengthTag};
 
 pub(crate) use routing::{
-    ChatArgs, ExplainArgs, GatewayArgs, HintArgs, PolicyCommand, PolicyDiffArgs, PolicyTestArgs,
+    ChatArgs, ExplainArgs, GatewayArgs, HintArgs, PolicyCommand, PolicyDiffArgs, PolicyEvaluateArgs,
+    PolicyTestArgs,
 };
 pub(crate) use scoreboard::{
     DoctorArgs, Group, PricingCommand, Report, ScoreboardCommand, TraceArgs, WindowArgs,

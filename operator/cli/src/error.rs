@@ -35,14 +35,14 @@ impl Exit {
         match self {
             Self::Ok => "done, and what was checked is well",
             Self::No => {
-                "a check says no: a source is stale, a discovery failed, a contract has a violation, a policy's test fails, a gateway refuses or breaks off, doctor found a failure, a collector does not take a test"
+                "a check says no: a source is stale, a discovery failed, a contract has a violation, a policy's test fails or no call tells what it would do, a gateway refuses or breaks off, doctor found a failure, a collector does not take a test"
             }
             Self::Usage => "wrong arguments, or a file that cannot be read as what it should be",
             Self::Unreachable => {
                 "the cluster, the operator or the gateway cannot be reached, or refuses access"
             }
             Self::NotFound => {
-                "a source, its catalog, a policy, a snapshot, a turn, a collector to export to, a Service or the kind itself does not exist"
+                "a source, its catalog, a policy, a snapshot, a turn, calls of a policy, a collector to export to, a Service or the kind itself does not exist"
             }
             Self::TimedOut => "not finished within --timeout",
         }

@@ -3,6 +3,7 @@
 use vox_contracts::TaskCategory;
 
 use crate::cost::Cost;
+use crate::policy::Capability;
 
 /// One request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,6 +75,30 @@ pub struct Needs {
     pub streaming: bool,
     /// Vectors instead of text.
     pub embedding: bool,
+}
+
+impl Needs {
+    /// What a model must have for it, streams and vectors aside: those are told by what was called.
+    pub fn of_models(self) -> impl Iterator<Item = &'static str> {
+        let named = [
+            (self.tools, Capability::Tools),
+            (self.vision, Capability::Vision),
+            (self.json_schema, Capability::JsonSchema),
+        ];
+        named.into_iter().filter(|(needed, _)| *needed).map(|(_, capability)| capability.as_str())
+    }
+
+    /// The same, from those names; others say nothing.
+    #[must_use]
+    pub fn of_names(names: &[String]) -> Self {
+        let has = |capability: Capability| names.iter().any(|name| name == capability.as_str());
+        Self {
+            tools: has(Capability::Tools),
+            vision: has(Capability::Vision),
+            json_schema: has(Capability::JsonSchema),
+            ..Self::default()
+        }
+    }
 }
 
 /// What only the deciding process knows, asked for each candidate while it decides. All of it is cheap to answer.

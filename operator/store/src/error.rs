@@ -23,6 +23,14 @@ pub enum Error {
         /// Why it failed.
         source: serde_json::Error,
     },
+    /// An answer would be longer than any is.
+    #[error("failed to tell of all {what}: there are more than {most}; ask for a shorter time")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        most: i64,
+    },
     /// An upload that breaks the rules of publication.
     #[error("{message}")]
     Refused {

@@ -57,6 +57,27 @@ fn a_call_is_read_with_its_tries() {
 }
 
 #[test]
+fn what_was_asked_is_kept_as_far_as_it_decides_and_no_number_of_the_clients_loses_the_call() {
+    let mut line = line();
+    for (name, value) in [
+        ("vox.request.input_tokens", json!(1_200)),
+        ("vox.request.needs", json!(["tools", "vision"])),
+        ("vox.request.narrowed", json!(true)),
+        ("gen_ai.request.max_tokens", json!(500)),
+    ] {
+        line["attributes"][name] = value;
+    }
+    let call = &read(&line).calls[0];
+    assert_eq!(
+        (call.estimated_tokens, call.max_output_tokens, call.narrowed),
+        (Some(1_200), Some(500), true)
+    );
+    assert_eq!(call.needs, ["tools", "vision"]);
+    line["attributes"]["gen_ai.request.max_tokens"] = json!(u64::MAX);
+    assert_eq!(read(&line).calls[0].max_output_tokens, None);
+}
+
+#[test]
 fn what_the_contract_does_not_know_is_refused_without_its_text() {
     assert_eq!(
         refused(&with("vox.prompt", json!("the secret plan"))),

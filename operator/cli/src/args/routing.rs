@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args as ClapArgs, Subcommand};
 use vox_contracts::TaskCategory;
+use vox_contracts::traffic::MOST_HOURS;
 use vox_routing::Cost;
 
 fn category() -> impl clap::builder::TypedValueParser<Value = TaskCategory> {
@@ -109,6 +110,13 @@ pub(crate) enum PolicyCommand {
     ///
     /// Compares with what the namespace's gateways decide from now, or with the policy of another file.
     Diff(PolicyDiffArgs),
+    /// What a policy would have made of the calls that another one decided: success, cost and latency, with an interval.
+    ///
+    /// Asks the policy about every logged call of the namespace, over the catalogs and the evidence of the cluster, and weighs
+    /// the calls by the probabilities that their decisions were logged with. Where too few of them chose what the policy would,
+    /// it says so and estimates nothing. The operator answers, over a port-forward to one of its pods: it takes verb create on
+    /// pods/portforward in the operator's namespace. Exit status 1 when no category has an estimate.
+    Evaluate(PolicyEvaluateArgs),
 }
 
 /// The policy, and what it chooses from.
@@ -160,9 +168,47 @@ pub(crate) struct PolicyDiffArgs {
     pub(crate) exit_code: bool,
 }
 
+/// `vox policy evaluate`.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct PolicyEvaluateArgs {
+    /// The RoutingPolicy, in YAML or JSON; - reads it from the standard input.
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Which one, where the file has several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<String>,
+    /// How far back to look, in hours or days.
+    #[arg(long, default_value = "7d", value_parser = hours, value_name = "TIME")]
+    pub(crate) since: u32,
+    /// The policy that decided the calls. Default: the one of the same name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) traffic_of: Option<String>,
+}
+
+fn hours(text: &str) -> Result<u32, String> {
+    let number = |unit| text.strip_suffix(unit).and_then(|number| number.parse::<u32>().ok());
+    let hours = number('h').or_else(|| number('d')?.checked_mul(24));
+    hours
+        .filter(|hours| (1..=MOST_HOURS).contains(hours))
+        .ok_or_else(|| format!("write it like 12h or 7d, from 1h to {}d", MOST_HOURS / 24))
+}
+
 fn named_file(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
         _ => Err("write it like openrouter=openrouter.json".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_hours_or_days() {
+        assert_eq!((hours("12h"), hours("7d")), (Ok(12), Ok(168)));
+        for wrong in ["7", "0h", "367d", "1.5d", "-1d", "7w", "4294967295d", ""] {
+            assert!(hours(wrong).is_err(), "{wrong}");
+        }
     }
 }

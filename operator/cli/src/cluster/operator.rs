@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
 use vox_contracts::scoreboard::{GroupBy, ObservedPrice, RolledUp, Scoreboard, ScoreboardQuery, Trace};
+use vox_contracts::traffic::{Traffic, TrafficQuery};
 use vox_otlp::Report;
 use vox_routing::Snapshot;
 
@@ -111,6 +112,12 @@ impl<'a> Operator<'a> {
     /// The scoreboard.
     pub(crate) async fn scoreboard(&self, query: &ScoreboardQuery) -> Result<Scoreboard, Error> {
         self.known(&scoreboard_path(query)).await
+    }
+
+    /// The calls of a namespace that a policy decided.
+    pub(crate) async fn traffic(&self, namespace: &str, query: &TrafficQuery) -> Result<Traffic, Error> {
+        let (namespace, policy) = (in_a_path(namespace), in_a_path(&query.policy));
+        self.known(&format!("/v1/namespaces/{namespace}/traffic?policy={policy}&hours={}", query.hours)).await
     }
 
     /// Prices as they were billed.
@@ -236,13 +243,15 @@ impl<'a> Operator<'a> {
     }
 }
 
-/// No value needs escaping: a namespace is a name of letters, digits and hyphens, or the operator refuses it.
+/// No value needs escaping: names of objects are of letters, digits, hyphens and points, or the operator refuses them.
+fn in_a_path(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '_' }).collect()
+}
+
 fn scoreboard_path(query: &ScoreboardQuery) -> String {
     let mut path = format!("/v1/scoreboard?windowDays={}", query.window_days);
     if let Some(namespace) = &query.namespace {
-        let safe: String =
-            namespace.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
-        path.push_str(&format!("&namespace={safe}"));
+        path.push_str(&format!("&namespace={}", in_a_path(namespace)));
     }
     let group = query.group_by.map(|group| match group {
         GroupBy::Provider => "provider",

@@ -32,6 +32,9 @@ impl From<StoreError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, class.as_str(), message)
             }
             StoreError::Superseded { .. } => Self::new(StatusCode::CONFLICT, "Superseded", error.to_string()),
+            StoreError::TooMany { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "TooMany", error.to_string())
+            }
             StoreError::Outdated { .. } => Self::new(StatusCode::CONFLICT, "Outdated", error.to_string()),
             // The caller may hear that the database is away, but not what it is or said.
             unavailable if unavailable.is_unavailable() => {

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 use vox_contracts::scoreboard::{ObservedPrice, Scoreboard, ScoreboardQuery, Trace};
+use vox_contracts::traffic::{MOST_HOURS, Traffic, TrafficQuery};
 use vox_store::scoreboard::{Pass, Rules};
 
 use super::problem::Problem;
@@ -36,6 +37,7 @@ pub(super) fn routes(shared: Shared) -> Router {
         .route("/v1/scoreboard", get(board))
         .route("/v1/scoreboard/roll-up", post(roll_up))
         .route("/v1/prices", get(prices))
+        .route("/v1/namespaces/{namespace}/traffic", get(traffic))
         .route("/v1/traces/{id}", get(trace))
         .with_state(Calls { shared, asked: Arc::default() })
 }
@@ -60,6 +62,22 @@ async fn board(
 
 async fn prices(State(calls): State<Calls>) -> Result<Json<Vec<ObservedPrice>>, Problem> {
     Ok(Json(calls.shared.store.observed_prices().await?))
+}
+
+/// The calls that a policy of a namespace decided.
+async fn traffic(
+    State(calls): State<Calls>,
+    Path(namespace): Path<String>,
+    query: Result<Query<TrafficQuery>, QueryRejection>,
+) -> Result<Json<Traffic>, Problem> {
+    let Query(query) = query.map_err(|error| bad(error.to_string()))?;
+    if !(1..=MOST_HOURS).contains(&query.hours) {
+        return Err(bad(format!("1 to {MOST_HOURS} hours can be looked at")));
+    }
+    if !is_object_name(&namespace) || !is_object_name(&query.policy) {
+        return Err(bad("namespace or policy is no name of a Kubernetes object".to_owned()));
+    }
+    Ok(Json(calls.shared.store.traffic(&namespace, &query, Timestamp::now()).await?))
 }
 
 async fn trace(
@@ -97,6 +115,7 @@ async fn roll_up(State(calls): State<Calls>) -> Result<Response, Problem> {
 mod tests {
     use axum::extract::Query;
     use vox_contracts::scoreboard::{GroupBy, ScoreboardQuery};
+    use vox_contracts::traffic::TrafficQuery;
 
     #[test]
     fn a_query_is_read_as_the_command_line_writes_it() {
@@ -108,5 +127,12 @@ mod tests {
             group_by: Some(GroupBy::Provider),
         };
         assert_eq!(query, expected);
+    }
+
+    #[test]
+    fn a_policys_traffic_is_asked_for_as_the_command_line_writes_it() {
+        let uri = "/v1/namespaces/shop/traffic?policy=shop&hours=168".parse().unwrap();
+        let Query(query) = Query::<TrafficQuery>::try_from_uri(&uri).unwrap();
+        assert_eq!(query, TrafficQuery { policy: "shop".to_owned(), hours: 168 });
     }
 }

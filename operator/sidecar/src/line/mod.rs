@@ -79,6 +79,12 @@ impl Line<'_> {
             };
             out.member(key!("gen_ai.request.model"), model);
             out.maybe(key!("gen_ai.request.max_tokens"), request.max_output_tokens);
+            out.member(key!("vox.request.input_tokens"), request.input_tokens);
+            if request.needs.of_models().next().is_some() {
+                out.texts(key!("vox.request.needs"), request.needs.of_models());
+            }
+            let narrowed = request.family_hint.is_some() || request.max_cost.is_some();
+            out.maybe(key!("vox.request.narrowed"), given(narrowed));
         }
         out.maybe(key!("gen_ai.request.temperature"), record.temperature);
         out.maybe(key!("gen_ai.output.type"), record.json.then_some(Word("json")));

@@ -80,6 +80,7 @@ fn a_line_says_what_was_asked_who_served_and_what_it_used_with_the_contracts_nam
     ] {
         assert_eq!(turn(record, name), value, "{name}: {record:#}");
     }
+    assert!(turn(record, "vox.request.input_tokens").is_u64(), "another policy has to be asked with it");
     let port = turn(record, "server.port").as_u64().unwrap();
     assert!(ports.iter().any(|one| u64::from(*one) == port), "{port}");
     assert_eq!(

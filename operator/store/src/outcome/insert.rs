@@ -16,7 +16,7 @@ const CALL_COLUMNS: &str = "namespace, sidecar, day, decision, trace, interactio
     snapshot, endpoint, session, category, complexity, streamed, asked, outcome, status, error_type, model_key, deployment,
     provider, served, latency_ms, first_token_ms, decided_us, input_tokens, output_tokens, cache_read_tokens,
     cache_write_tokens, reasoning_tokens, cost_pusd, cache_savings_pusd, context_utilisation, attempts, finish, signal,
-    probability, picks";
+    probability, picks, estimated_tokens, max_output_tokens, needs, narrowed";
 const ATTEMPT_COLUMNS: &str = "day, decision, number, model_key, deployment, provider, served, outcome, error_type, status,
     span, started_ms, latency_ms, first_token_ms, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
     reasoning_tokens, cost_pusd, assumed_cost_pusd";
@@ -88,6 +88,8 @@ fn call_rows(namespace: &str, sidecar: &str, calls: &[&Call]) -> Rows {
             fields.put(i16::try_from(call.attempts.len()).unwrap_or(i16::MAX));
             fields.put(call.finish.as_deref()).put(call.signal.as_deref());
             fields.put(call.probability).put(call.picks.as_slice());
+            fields.put(call.estimated_tokens).put(call.max_output_tokens);
+            fields.put(call.needs.as_slice()).put(call.narrowed);
         });
     }
     rows

@@ -15,6 +15,8 @@ use super::row::{Attempt, Call, Feedback};
 /// No call has more tries, and no decision more candidates that are told.
 const MOST_ATTEMPTS: usize = 64;
 const MOST_PICKS: usize = 256;
+/// There are not as many things that a request can need.
+const MOST_NEEDS: usize = 16;
 /// The last millisecond that a `UUIDv7` can say; a time beyond it is none.
 const LAST_MS: i64 = (1 << 48) - 1;
 
@@ -180,6 +182,11 @@ fn call(namespace: &str, line: CallLine) -> Result<Call, Refused> {
         complexity: of.number("vox.task.complexity")?,
         streamed: of.flag("vox.request.stream"),
         asked: of.text("gen_ai.request.model")?,
+        estimated_tokens: of.number("vox.request.input_tokens")?,
+        // The client's own number: however large it is, the call happened.
+        max_output_tokens: of.number("gen_ai.request.max_tokens").unwrap_or_default(),
+        needs: of.texts("vox.request.needs", MOST_NEEDS)?,
+        narrowed: of.flag("vox.request.narrowed"),
         outcome: of.needed("vox.outcome")?,
         status: of.number("vox.client.status_code")?,
         error_type: of.text("error.type")?,

@@ -54,6 +54,14 @@ pub struct Call {
     pub streamed: bool,
     /// The model as the client named it.
     pub asked: Option<String>,
+    /// Input as it was estimated for the decision.
+    pub estimated_tokens: Option<i64>,
+    /// The longest answer that the client allows.
+    pub max_output_tokens: Option<i64>,
+    /// What a model must have for it.
+    pub needs: Vec<String>,
+    /// The client narrowed the choice in a way that is not kept.
+    pub narrowed: bool,
     /// How it ended.
     pub outcome: String,
     /// The client's status.

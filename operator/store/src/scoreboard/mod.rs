@@ -5,6 +5,7 @@ mod read;
 mod roll_up;
 mod show;
 mod trace;
+mod traffic;
 
 pub use roll_up::{Pass, Rules};
 pub use show::LastPass;

@@ -11,6 +11,7 @@ mod prices;
 mod raw;
 mod recomputed;
 mod trace;
+mod traffic;
 
 use std::collections::BTreeMap;
 

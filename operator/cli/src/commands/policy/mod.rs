@@ -1,7 +1,8 @@
-//! `vox policy test` and `vox policy diff`: what a policy would do, before it is applied.
+//! `vox policy test`, `diff` and `evaluate`: what a policy would do, before it is applied.
 
 mod catalogs;
 mod diff;
+mod evaluate;
 mod picks;
 mod read;
 mod test;
@@ -16,6 +17,7 @@ pub(super) async fn run(command: &PolicyCommand, global: &Global) -> Result<Exit
     match command {
         PolicyCommand::Test(args) => test::run(args, global).await,
         PolicyCommand::Diff(args) => diff::run(args, global).await,
+        PolicyCommand::Evaluate(args) => evaluate::run(args, global).await,
     }
 }
 
