@@ -11,10 +11,10 @@ HARNESS := $(RUN) vox-e2e --
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help generate lint test bench up down demo
+.PHONY: help generate lint test bench bench-replay up down demo
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\): *## /\1\t/p' Makefile | expand --tabs=10
+	@sed -n 's/^\([a-z-]*\): *## /\1\t/p' Makefile | expand --tabs=14
 
 # In this order: what vox-codegen writes is compiled into all that follow.
 generate: ## Write what is made from the contracts, the kinds and the programs' arguments
@@ -46,6 +46,9 @@ bench: ## Measure the data path, decisions, ingest and the roll-up here; then, o
 	url=$$($(HARNESS) database) && VOX_TEST_DATABASE_URL=$$url cargo bench --quiet --locked --package vox-store --bench ingest --bench roll_up
 	env=$$($(HARNESS) env) && eval "$$env" && e2e/bench
 	env=$$($(HARNESS) env) && eval "$$env" && e2e/bench-sidecars
+
+bench-replay: ## Play tables of questions and what each model made of them through what decides, stores and learns; DIR=folder of *.csv
+	e2e/bench-replay $(DIR)
 
 up: ## Bring up a kind cluster, and an engine where none answers; keeps what is healthy
 	$(HARNESS) up

@@ -18,6 +18,8 @@ mod partitions;
 mod presence;
 mod process;
 mod reference;
+#[cfg(test)]
+mod replay;
 mod retention;
 mod routing_policy;
 mod run;

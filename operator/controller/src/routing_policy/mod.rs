@@ -43,6 +43,14 @@ use siblings::{Siblings, wants_default};
 
 pub(crate) use watch::run;
 
+/// What the replay bench builds policies with: the same as a reconcile.
+#[cfg(test)]
+pub(crate) mod replayed {
+    pub(crate) use super::build::policy_snapshot;
+    pub(crate) use super::evidence::Known;
+    pub(crate) use super::resolve::{Catalogs, Models, Resolved};
+}
+
 /// Owner of the fields that this controller sets.
 const FIELD_MANAGER: &str = "vox-routingpolicy";
 /// Name of this controller in metrics.

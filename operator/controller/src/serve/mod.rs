@@ -103,4 +103,4 @@ fn bounded(routes: Router) -> Router {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
