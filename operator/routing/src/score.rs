@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 use vox_contracts::generated::routing::{
-    ECONOMY_COST_CEILING_USD_PER_MTOK, LATENCY_BANDS, MIN_EVIDENCE_CALLS,
+    BOUND_DECLARED_CALLS, ECONOMY_COST_CEILING_USD_PER_MTOK, LATENCY_BANDS, MIN_EVIDENCE_CALLS,
 };
 use vox_contracts::{ModelTier, TaskCategory, UsdPerMTok};
 
@@ -68,11 +68,19 @@ pub struct Part {
 
 /// A record that counts: enough calls in the category.
 pub(crate) fn record(deployment: &Deployment, category: TaskCategory) -> Option<&Evidence> {
-    deployment
-        .evidence
-        .iter()
-        .find(|evidence| evidence.category == category)
-        .filter(|evidence| evidence.calls >= u64::from(MIN_EVIDENCE_CALLS))
+    cell(deployment, category).filter(|evidence| evidence.calls >= u64::from(MIN_EVIDENCE_CALLS))
+}
+
+/// What happened in a category, however little.
+fn cell(deployment: &Deployment, category: TaskCategory) -> Option<&Evidence> {
+    deployment.evidence.iter().find(|evidence| evidence.category == category)
+}
+
+/// What was taken for granted, worth as many calls as any promise, together with what was seen.
+fn blended(unknown: u32, seen: u32, calls: u64) -> u32 {
+    let (promised, calls) = (u128::from(BOUND_DECLARED_CALLS), u128::from(calls));
+    let sum = u128::from(unknown) * promised + u128::from(seen) * calls;
+    u32::try_from(sum / (promised + calls).max(1)).unwrap_or(FULL)
 }
 
 /// How good the record is, per mille: the share of calls that succeeded, times their quality where something judged it.
@@ -104,11 +112,18 @@ pub(crate) fn parts(
     let precise = bound
         .map_or_else(|| precision(plan, deployment, record), |bound| bound.low_per_mille * (FULL / 1000));
     let part = |criterion, points, weight| Part { criterion, points, weight };
+    // Where a bound decides, what happened counts from the first call on: who serves now must not be ahead of one that is
+    // tried a little merely because its calls are enough for a rule that does not hold.
+    let seen =
+        |of: &dyn Fn(Option<&Evidence>) -> u32| match bound.and_then(|_| cell(deployment, plan.category)) {
+            Some(seen) => blended(of(None), of(Some(seen)), seen.calls),
+            None => of(record),
+        };
     [
         part(Criterion::Efficiency, efficiency(plan, facts, proven), weights.efficiency),
         part(Criterion::Precision, precise, weights.precision),
-        part(Criterion::Latency, latency(record, proven), weights.latency),
-        part(Criterion::Availability, availability(deployment, record), weights.availability),
+        part(Criterion::Latency, seen(&|seen| latency(seen, proven)), weights.latency),
+        part(Criterion::Availability, seen(&|seen| availability(deployment, seen)), weights.availability),
         part(Criterion::Balance, balance(lean), weights.balance),
         part(Criterion::Mobile, mobile(facts), weights.mobile),
     ]

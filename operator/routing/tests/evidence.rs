@@ -12,6 +12,7 @@ use support::*;
 use vox_contracts::TaskCategory;
 use vox_contracts::generated::routing::CONTEXT_UTILISATION_TIMES;
 use vox_routing::policy::{Budget, EvidenceMode, EvidenceRule, NewModels, Override, Require, Route};
+use vox_routing::score::Criterion;
 use vox_routing::snapshot::{Decayed, Layer, Penalty, Quarantine};
 use vox_routing::{
     Billed, CatalogInput, Choice, Cost, Deployment, Offline, Policy, PolicySnapshot, Record, Request, Router,
@@ -165,6 +166,21 @@ fn by_bounds_many_good_calls_come_before_few_perfect_ones() {
             .all(|one| one.low_per_mille <= one.mean_per_mille && one.mean_per_mille <= one.high_per_mille)
     );
     assert!(shown.figures.iter().any(|figure| figure.name == "evidence" && figure.value == "bounds"));
+}
+
+#[test]
+fn by_bounds_a_model_that_served_longer_is_not_ahead_for_that_alone() {
+    let points = |calls, criterion| {
+        let router = Router::new(compiled(by_bounds(), vec![(at("u/a", "1"), happened(calls, 1000))]));
+        let shown = router.explain(&chat(), &Offline, NOW);
+        shown.candidates[0].parts.iter().find(|part| part.criterion == criterion).unwrap().points
+    };
+    for calls in [1, 5, 20, 29] {
+        let (few, more) =
+            (points(calls, Criterion::Availability), points(calls + 1, Criterion::Availability));
+        assert!(few < more && more - few < 90_000, "{calls} calls: {few}, one more: {more}");
+    }
+    assert_eq!(points(5, Criterion::Availability), 750_000, "half of it is what was taken for granted");
 }
 
 #[test]
@@ -374,9 +390,9 @@ fn holding_back_the_new(exploration_per_million: u32) -> Policy {
     Policy { evidence, ..Policy::default() }
 }
 
-/// A cheap model with this record beside a dearer one that has proven itself.
+/// A cheap model with this record beside a dearer one that has proven itself, by too few calls for the rule to count them.
 fn beside_a_proven(policy: Policy, new: Record) -> Router {
-    let models = vec![(at("u/new", "0.1"), new), (at("u/proven", "2"), happened(100, 950))];
+    let models = vec![(at("u/new", "0.1"), new), (at("u/proven", "2"), happened(12, 1000))];
     Router::new(compiled(policy, models))
 }
 
