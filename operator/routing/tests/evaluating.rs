@@ -78,7 +78,7 @@ fn simulate(logging: &Router, calls: u64, seed: u64) -> Vec<Alike> {
     let each: Vec<_> = COMPLEXITIES.map(|complexity| (complexity, odds(logging, complexity))).into();
     let mut tallies: BTreeMap<(u8, usize), Tally> = BTreeMap::new();
     for _ in 0..calls {
-        let (complexity, odds) = &each[usize::from(dice.next() % 3 == 0)];
+        let (complexity, odds) = &each[usize::from(dice.next().is_multiple_of(3))];
         let mut left = dice.share();
         let chosen = odds.iter().position(|(_, odd)| {
             left -= odd;

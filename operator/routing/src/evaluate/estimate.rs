@@ -153,7 +153,6 @@ impl fmt::Display for NotEnough {
 }
 
 /// What calls would come to, or why that cannot be told.
-#[must_use]
 pub fn estimate(calls: &[Weighted<'_>]) -> (Overlap, Result<Figures, NotEnough>) {
     let all: u64 = calls.iter().map(|one| one.tally.calls).sum();
     let clipped_at = (float(all) / LEAST_EFFECTIVE).max(1.0);
