@@ -4,6 +4,7 @@
 //!
 //! - `VOX_REPLAY_DIR`: the folder of the tables, `*.csv`
 //! - `VOX_REPLAY_SEEDS`: how many orders of the questions are played (default 5)
+//! - `VOX_REPLAY_PASSES`: how often each order goes through all questions (default 1): more calls than a table has
 //! - `VOX_REPLAY_REPORT`: the file that the report goes to; else it is printed
 
 // Clippy knows test functions, not their helpers.
@@ -66,9 +67,16 @@ fn rules() -> [Rules; 5] {
 #[tokio::test]
 #[ignore = "a bench: make bench-replay"]
 async fn bench() {
-    let seeds = std::env::var("VOX_REPLAY_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
+    let number = |name: &str, default: u32| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .filter(|number| *number > 0)
+            .unwrap_or(default)
+    };
+    let (seeds, passes) = (number("VOX_REPLAY_SEEDS", SEEDS), number("VOX_REPLAY_PASSES", 1));
     let report = match std::env::var("VOX_REPLAY_DIR").map(PathBuf::from) {
-        Ok(folder) => played(&folder, seeds).await,
+        Ok(folder) => played(&folder, seeds, passes).await,
         Err(_) => Err("name a folder of tables: make bench-replay DIR=…".to_owned()),
     };
     let text = report.clone().unwrap_or_else(|refused| format!("{refused}\n"));
@@ -80,7 +88,7 @@ async fn bench() {
 }
 
 /// All tables of a folder, each by itself.
-async fn played(folder: &Path, seeds: u32) -> Result<String, String> {
+async fn played(folder: &Path, seeds: u32, passes: u32) -> Result<String, String> {
     let mut text = String::new();
     for table in Table::all(folder)? {
         let mut lines = report::baselines(&table, seeds);
@@ -89,11 +97,11 @@ async fn played(folder: &Path, seeds: u32) -> Result<String, String> {
             for seed in 0..seeds {
                 let name = format!("replay_{number}_{seed}");
                 let url = database(&name).await.ok_or("VOX_TEST_DATABASE_URL names no database")?;
-                runs.push(world::play(&url, &table, rules, u64::from(seed)).await);
+                runs.push(world::play(&url, &table, rules, u64::from(seed), passes).await);
             }
             lines.push(report::Line::of(&format!("vox {}", rules.name), &table, &runs));
         }
-        text.push_str(&report::text(&table, seeds, &lines));
+        text.push_str(&report::text(&table, seeds, passes, &lines));
     }
     Ok(text)
 }
@@ -119,7 +127,7 @@ async fn what_happened_comes_back_and_the_choice_is_better_for_it() {
     let Some(url) = database("replay_learns").await else { return };
     let table = Table::all(&own()).unwrap().remove(0);
     let [.., bounds] = rules();
-    let run = world::play(&url, &table, &bounds, 1).await;
+    let run = world::play(&url, &table, &bounds, 1, 1).await;
     let random = report::random(&table, 1);
     assert!(run.quality > random.quality, "{} and by chance {}", run.quality, random.quality);
     let half = run.taken.len() / 2;

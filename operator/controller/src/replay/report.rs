@@ -26,6 +26,12 @@ impl Run {
         }
     }
 
+    /// Mean of what was correct in the last fifth, when most was known.
+    fn late(&self) -> f64 {
+        let late = &self.taken[self.taken.len() * 4 / 5..];
+        late.iter().sum::<f64>() / late.len() as f64
+    }
+
     fn always(table: &Table, model: usize) -> Self {
         Self::of(table, &(0..table.questions.len()).map(|question| (question, model)).collect::<Vec<_>>())
     }
@@ -65,10 +71,17 @@ fn best_per_category(table: &Table) -> Run {
 /// A line of the report.
 pub(super) struct Line {
     name: String,
-    cells: [String; 4],
+    cells: [String; 5],
 }
 
 impl Line {
+    /// Of a choice that learns nothing: its questions come in no order, and it is as good late as early.
+    fn fixed(name: &str, table: &Table, runs: &[Run]) -> Self {
+        let mut line = Self::of(name, table, runs);
+        line.cells[4] = "-".to_owned();
+        line
+    }
+
     pub(super) fn of(name: &str, table: &Table, runs: &[Run]) -> Self {
         let single = Run::always(table, best_static(table));
         let headroom = best_per_category(table).quality - single.quality;
@@ -87,6 +100,7 @@ impl Line {
             figure(&|run| run.quality / single.quality, &percent),
             figure(&|run| run.cost_usd / single.cost_usd, &|times| format!("{times:.3}")),
             captured,
+            figure(&|run| run.late() / single.quality, &percent),
         ];
         Self { name: name.to_owned(), cells }
     }
@@ -99,10 +113,10 @@ pub(super) fn baselines(table: &Table, seeds: u32) -> Vec<Line> {
     let named = |what: &str, model: usize| format!("{what} ({})", table.models[model]);
     let chance: Vec<_> = (0..u64::from(seeds)).map(|seed| random(table, seed)).collect();
     vec![
-        Line::of("random", table, &chance),
-        Line::of(&named("cheapest static", cheapest), table, &[Run::always(table, cheapest)]),
-        Line::of(&named("best static", single), table, &[Run::always(table, single)]),
-        Line::of("best per category, looking back", table, &[best_per_category(table)]),
+        Line::fixed("random", table, &chance),
+        Line::fixed(&named("cheapest static", cheapest), table, &[Run::always(table, cheapest)]),
+        Line::fixed(&named("best static", single), table, &[Run::always(table, single)]),
+        Line::fixed("best per category, looking back", table, &[best_per_category(table)]),
     ]
 }
 
@@ -119,14 +133,14 @@ fn interval(numbers: &[f64]) -> (f64, Option<f64>) {
     (mean, Some(student * (variance / count).sqrt()))
 }
 
-pub(super) fn text(table: &Table, seeds: u32, lines: &[Line]) -> String {
+pub(super) fn text(table: &Table, seeds: u32, passes: u32, lines: &[Line]) -> String {
     let (questions, models) = (table.questions.len(), table.models.len());
     let every = super::world::EVERY;
     let mut text = format!(
-        "{}: {questions} questions, {models} models; {seeds} orders; rolled up every {every} questions\n\n",
+        "{}: {questions} questions, {models} models; {seeds} orders, {passes} times; rolled up every {every} questions\n\n",
         table.name
     );
-    let headers = ["", "QUALITY", "KEPT", "COST", "CAPTURED"];
+    let headers = ["", "QUALITY", "KEPT", "COST", "CAPTURED", "KEPT LATE"];
     let rows = lines.iter().map(|line| {
         let mut cells = vec![line.name.clone()];
         cells.extend(line.cells.iter().cloned());

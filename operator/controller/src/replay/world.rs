@@ -48,14 +48,18 @@ fn provider() -> ProviderType {
     ProviderType::Custom("table.example".to_owned())
 }
 
-/// Plays a table once, its questions in an order of the seed, over a new database.
-pub(super) async fn play(url: &str, table: &Table, rules: &Rules, seed: u64) -> Run {
+/// Plays a table so many times, its questions in an order of the seed, over a new database.
+pub(super) async fn play(url: &str, table: &Table, rules: &Rules, seed: u64, passes: u32) -> Run {
     let store = Store::open(url, 4).unwrap();
     store.migrate().await.unwrap();
     let (spec, catalogs) = (spec(rules), catalogs(table));
-    let mut dice = Dice(seed ^ 0x7e91_a7);
-    let mut order: Vec<usize> = (0..table.questions.len()).collect();
-    dice.shuffle(&mut order);
+    let mut dice = Dice(seed ^ 0x007e_91a7);
+    let mut order = Vec::new();
+    for _ in 0..passes {
+        let mut pass: Vec<usize> = (0..table.questions.len()).collect();
+        dice.shuffle(&mut pass);
+        order.extend(pass);
+    }
     let mut chosen = Vec::new();
     for questions in order.chunks(EVERY) {
         let router = router(&store, &spec, &catalogs).await;
