@@ -47,7 +47,7 @@ bench: ## Measure the data path, decisions, ingest and the roll-up here; then, o
 	env=$$($(HARNESS) env) && eval "$$env" && e2e/bench
 	env=$$($(HARNESS) env) && eval "$$env" && e2e/bench-sidecars
 
-bench-replay: ## Play tables of questions and what each model made of them through what decides, stores and learns; DIR=folder of *.csv
+bench-replay: ## Play tables of questions and what each model made of them through what decides, stores and learns; DIR names the folder of *.csv
 	e2e/bench-replay $(DIR)
 
 up: ## Bring up a kind cluster, and an engine where none answers; keeps what is healthy

@@ -81,7 +81,6 @@ fn the_schemas_refuse_unknown_missing_and_misshapen() {
     finds(ROUTING, "minutes: 10", "minutes: -1", "/penalty/minutes", "minimum");
     finds(ROUTING, "  times: 3\n", "", "/context_utilisation", "times");
     finds(ROUTING, "probes_per_mille: 10", "probes_per_mille: 0", "/evidence/probes_per_mille", "minimum");
-    finds(ROUTING, "    fallen_calls: 20\n", "", "/evidence/quarantine", "fallen_calls");
     finds(
         ROUTING,
         "ceiling_usd_per_mtok: \"3\"",

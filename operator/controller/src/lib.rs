@@ -18,14 +18,14 @@ mod partitions;
 mod presence;
 mod process;
 mod reference;
-#[cfg(test)]
-mod replay;
 mod retention;
 mod routing_policy;
 mod run;
 mod scoreboard;
 mod serve;
 mod snapshots;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::process::ExitCode;

@@ -1,0 +1,3 @@
+//! What no single room can be asked.
+
+mod replay;
