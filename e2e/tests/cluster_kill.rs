@@ -191,7 +191,8 @@ fn whatever_is_killed_each_finished_call_is_in_postgres_once_and_on_the_scoreboa
         let logs = kubectl(&["-n", namespace, "logs", "load", "-c", "client", "--tail=5"]);
         if logs.contains("done") { Ok(scene.answered()) } else { Err(logs) }
     });
-    let in_memory = |at: u128| sidecar_killed.iter().any(|(before, after)| at + IN_MEMORY_MS > *before && at <= *after);
+    let in_memory =
+        |at: u128| sidecar_killed.iter().any(|(before, after)| at + IN_MEMORY_MS > *before && at <= *after);
     let finished: BTreeSet<&str> =
         answered.iter().filter(|(at, _)| !in_memory(*at)).map(|(_, id)| id.as_str()).collect();
     let rows = wait("each finished call is in Postgres", DRAINED, || {
@@ -214,7 +215,14 @@ fn whatever_is_killed_each_finished_call_is_in_postgres_once_and_on_the_scoreboa
 fn scoreboard_says_what_the_rows_say(namespace: &str) {
     let job = format!("rollup-{}", std::process::id());
     kubectl(&["-n", "vox-system", "create", "job", "--from=cronjob/vox-rollup", &job]);
-    kubectl(&["-n", "vox-system", "wait", &format!("job/{job}"), "--for=condition=Complete", "--timeout=120s"]);
+    kubectl(&[
+        "-n",
+        "vox-system",
+        "wait",
+        &format!("job/{job}"),
+        "--for=condition=Complete",
+        "--timeout=120s",
+    ]);
     kubectl(&["-n", "vox-system", "delete", "job", &job]);
     // The wire server of this namespace has models of its own name.
     let models = format!("SELECT model_key FROM llm_interaction WHERE namespace = '{namespace}'");

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-telemetry.v1.yaml")) == 0xb0ed8f2963720757_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-telemetry.v1.yaml")) == 0xe9d069a727d31b78_u64,
     "contracts/orchestration/model-telemetry.v1.yaml changed: run `make generate`"
 );
 
@@ -68,8 +68,17 @@ pub struct Event {
     pub name: &'static str,
     /// What it says.
     pub description: &'static str,
-    /// What it may carry.
-    pub attributes: &'static [(&'static str, Requirement)],
+    /// What it may carry, in the order of the names.
+    pub attributes: &'static [Use],
+}
+
+/// What an event may carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Use {
+    /// What.
+    pub attribute: &'static Attribute,
+    /// How strongly it is asked for.
+    pub requirement: Requirement,
 }
 
 /// Why an event is refused.
@@ -345,6 +354,13 @@ pub const ATTRIBUTES: &[Attribute] = &[
         namespace: Namespace::Vox,
         values: &[],
         description: "The caller's W3C trace id, 32 hexadecimal digits, where it is not vox.trace_id's.",
+    },
+    Attribute {
+        name: "vox.caller_sampled",
+        value_type: AttributeType::Boolean,
+        namespace: Namespace::Vox,
+        values: &[],
+        description: "Whether the caller records its trace, as the flags of its traceparent say; absent where the trace begins here.",
     },
     Attribute {
         name: "vox.span_id",
@@ -739,217 +755,219 @@ pub const EVENTS: &[Event] = &[
         name: "vox.model.request",
         description: "A model is asked.",
         attributes: &[
-            ("vox.trace_id", Requirement::Required),
-            ("vox.caller_trace_id", Requirement::ConditionallyRequired),
-            ("vox.interaction.id", Requirement::Recommended),
-            ("vox.session.id", Requirement::Recommended),
-            ("gen_ai.operation.name", Requirement::Required),
-            ("gen_ai.provider.name", Requirement::Required),
-            ("gen_ai.request.model", Requirement::Required),
-            ("gen_ai.conversation.id", Requirement::ConditionallyRequired),
-            ("vox.task.category", Requirement::Recommended),
-            ("vox.policy", Requirement::Recommended),
-            ("vox.policy.generation", Requirement::Recommended),
-            ("vox.decision.id", Requirement::Recommended),
-            ("server.address", Requirement::Recommended),
-            ("server.port", Requirement::ConditionallyRequired),
-            ("gen_ai.output.type", Requirement::ConditionallyRequired),
-            ("gen_ai.request.choice.count", Requirement::ConditionallyRequired),
-            ("gen_ai.request.seed", Requirement::ConditionallyRequired),
-            ("gen_ai.request.max_tokens", Requirement::Recommended),
-            ("gen_ai.request.temperature", Requirement::Recommended),
-            ("gen_ai.request.top_p", Requirement::Recommended),
-            ("gen_ai.request.top_k", Requirement::Recommended),
-            ("gen_ai.request.frequency_penalty", Requirement::Recommended),
-            ("gen_ai.request.presence_penalty", Requirement::Recommended),
-            ("gen_ai.request.stop_sequences", Requirement::Recommended),
-            ("gen_ai.request.encoding_formats", Requirement::Recommended),
-            ("vox.task.complexity", Requirement::Recommended),
-            ("vox.snapshot.version", Requirement::Recommended),
-            ("vox.route_kind", Requirement::Recommended),
+            Use { attribute: &ATTRIBUTES[14], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[0], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[13], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[1], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[3], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[12], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[9], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[5], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[2], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[10], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[4], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[11], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[6], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[8], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[7], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[20], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[21], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[24], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[34], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[28], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[32], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[33], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[39], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[29], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[38], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[30], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[31], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[23], requirement: Requirement::Required },
         ],
     },
     Event {
         name: "vox.model.response",
         description: "A model has answered.",
         attributes: &[
-            ("vox.trace_id", Requirement::Required),
-            ("vox.caller_trace_id", Requirement::ConditionallyRequired),
-            ("vox.interaction.id", Requirement::Recommended),
-            ("vox.session.id", Requirement::Recommended),
-            ("gen_ai.operation.name", Requirement::Required),
-            ("gen_ai.provider.name", Requirement::Required),
-            ("gen_ai.request.model", Requirement::Required),
-            ("gen_ai.conversation.id", Requirement::ConditionallyRequired),
-            ("vox.task.category", Requirement::Recommended),
-            ("vox.policy", Requirement::Recommended),
-            ("vox.policy.generation", Requirement::Recommended),
-            ("vox.decision.id", Requirement::Recommended),
-            ("vox.span_id", Requirement::Recommended),
-            ("vox.parent_span_id", Requirement::ConditionallyRequired),
-            ("vox.decision.time_us", Requirement::Recommended),
-            ("vox.decision.probability", Requirement::ConditionallyRequired),
-            ("vox.decision.picks", Requirement::Recommended),
-            ("vox.endpoint", Requirement::Recommended),
-            ("vox.request.stream", Requirement::Recommended),
-            ("vox.request.input_tokens", Requirement::Recommended),
-            ("vox.request.needs", Requirement::ConditionallyRequired),
-            ("vox.request.narrowed", Requirement::ConditionallyRequired),
-            ("gen_ai.output.type", Requirement::ConditionallyRequired),
-            ("gen_ai.request.max_tokens", Requirement::Recommended),
-            ("gen_ai.request.temperature", Requirement::Recommended),
-            ("vox.task.complexity", Requirement::Recommended),
-            ("vox.snapshot.version", Requirement::Recommended),
-            ("vox.outcome", Requirement::Recommended),
-            ("vox.client.status_code", Requirement::ConditionallyRequired),
-            ("server.address", Requirement::Recommended),
-            ("server.port", Requirement::ConditionallyRequired),
-            ("gen_ai.response.id", Requirement::Recommended),
-            ("gen_ai.response.model", Requirement::Recommended),
-            ("gen_ai.response.finish_reasons", Requirement::Recommended),
-            ("gen_ai.usage.input_tokens", Requirement::Recommended),
-            ("gen_ai.usage.output_tokens", Requirement::Recommended),
-            ("vox.usage.cache_read_tokens", Requirement::Recommended),
-            ("vox.usage.cache_write_tokens", Requirement::Recommended),
-            ("vox.usage.reasoning_tokens", Requirement::Recommended),
-            ("vox.cost_usd", Requirement::Recommended),
-            ("vox.deployment", Requirement::Recommended),
-            ("vox.model.key", Requirement::Recommended),
-            ("vox.cache_savings_usd", Requirement::Recommended),
-            ("vox.context.utilisation", Requirement::Recommended),
-            ("vox.answer.signal", Requirement::ConditionallyRequired),
-            ("vox.latency_ms", Requirement::Required),
-            ("vox.time_to_first_token_ms", Requirement::Recommended),
-            ("vox.attempts", Requirement::Recommended),
+            Use { attribute: &ATTRIBUTES[14], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[0], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[13], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[1], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[5], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[2], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[6], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[17], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[15], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[16], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[18], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[19], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[20], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[21], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[60], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[64], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[53], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[25], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[24], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[58], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[54], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[51], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[34], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[37], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[36], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[35], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[40], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[43], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[28], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[55], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[41], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[59], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[27], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[32], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[33], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[45], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[47], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[46], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[44], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[29], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[38], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[26], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[30], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[31], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[56], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[23], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[48], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[49], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[50], requirement: Requirement::Recommended },
         ],
     },
     Event {
         name: "vox.model.error",
         description: "A turn has failed for good.",
         attributes: &[
-            ("vox.trace_id", Requirement::Required),
-            ("vox.caller_trace_id", Requirement::ConditionallyRequired),
-            ("vox.interaction.id", Requirement::Recommended),
-            ("vox.session.id", Requirement::Recommended),
-            ("gen_ai.operation.name", Requirement::Required),
-            ("gen_ai.provider.name", Requirement::ConditionallyRequired),
-            ("gen_ai.request.model", Requirement::ConditionallyRequired),
-            ("gen_ai.conversation.id", Requirement::ConditionallyRequired),
-            ("vox.task.category", Requirement::Recommended),
-            ("vox.policy", Requirement::Recommended),
-            ("vox.policy.generation", Requirement::Recommended),
-            ("vox.decision.id", Requirement::Recommended),
-            ("vox.span_id", Requirement::Recommended),
-            ("vox.parent_span_id", Requirement::ConditionallyRequired),
-            ("vox.decision.time_us", Requirement::Recommended),
-            ("vox.decision.probability", Requirement::ConditionallyRequired),
-            ("vox.decision.picks", Requirement::Recommended),
-            ("vox.endpoint", Requirement::Recommended),
-            ("vox.request.stream", Requirement::Recommended),
-            ("vox.request.input_tokens", Requirement::Recommended),
-            ("vox.request.needs", Requirement::ConditionallyRequired),
-            ("vox.request.narrowed", Requirement::ConditionallyRequired),
-            ("gen_ai.output.type", Requirement::ConditionallyRequired),
-            ("gen_ai.request.max_tokens", Requirement::Recommended),
-            ("gen_ai.request.temperature", Requirement::Recommended),
-            ("vox.task.complexity", Requirement::Recommended),
-            ("vox.snapshot.version", Requirement::Recommended),
-            ("vox.outcome", Requirement::Recommended),
-            ("vox.client.status_code", Requirement::ConditionallyRequired),
-            ("server.address", Requirement::Recommended),
-            ("server.port", Requirement::ConditionallyRequired),
-            ("error.type", Requirement::Required),
-            ("vox.latency_ms", Requirement::Recommended),
-            ("vox.http.status_code", Requirement::ConditionallyRequired),
-            ("vox.attempts", Requirement::Recommended),
-            ("gen_ai.response.id", Requirement::Recommended),
-            ("gen_ai.response.model", Requirement::Recommended),
-            ("gen_ai.response.finish_reasons", Requirement::Recommended),
-            ("gen_ai.usage.input_tokens", Requirement::Recommended),
-            ("gen_ai.usage.output_tokens", Requirement::Recommended),
-            ("vox.usage.cache_read_tokens", Requirement::Recommended),
-            ("vox.usage.cache_write_tokens", Requirement::Recommended),
-            ("vox.usage.reasoning_tokens", Requirement::Recommended),
-            ("vox.cost_usd", Requirement::Recommended),
-            ("vox.time_to_first_token_ms", Requirement::Recommended),
-            ("vox.deployment", Requirement::Recommended),
-            ("vox.model.key", Requirement::Recommended),
+            Use { attribute: &ATTRIBUTES[22], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[14], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[0], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[13], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[1], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[5], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[2], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[6], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[17], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[15], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[16], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[18], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[19], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[20], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[21], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[64], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[25], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[24], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[58], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[51], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[34], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[37], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[36], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[35], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[40], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[43], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[57], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[28], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[55], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[41], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[59], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[27], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[32], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[33], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[45], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[47], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[46], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[44], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[29], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[38], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[26], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[30], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[31], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[56], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[23], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[48], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[49], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[50], requirement: Requirement::Recommended },
         ],
     },
     Event {
         name: "vox.model.attempt",
         description: "One try of a turn has ended, whichever way.",
         attributes: &[
-            ("vox.trace_id", Requirement::Required),
-            ("vox.caller_trace_id", Requirement::ConditionallyRequired),
-            ("vox.interaction.id", Requirement::Recommended),
-            ("vox.session.id", Requirement::Recommended),
-            ("gen_ai.operation.name", Requirement::Required),
-            ("gen_ai.provider.name", Requirement::Required),
-            ("gen_ai.request.model", Requirement::Required),
-            ("gen_ai.conversation.id", Requirement::ConditionallyRequired),
-            ("vox.task.category", Requirement::Recommended),
-            ("vox.policy", Requirement::Recommended),
-            ("vox.policy.generation", Requirement::Recommended),
-            ("vox.decision.id", Requirement::Recommended),
-            ("server.address", Requirement::Recommended),
-            ("server.port", Requirement::ConditionallyRequired),
-            ("vox.attempt.number", Requirement::Required),
-            ("vox.attempt.outcome", Requirement::Required),
-            ("vox.latency_ms", Requirement::Required),
-            ("error.type", Requirement::ConditionallyRequired),
-            ("vox.http.status_code", Requirement::ConditionallyRequired),
-            ("gen_ai.response.model", Requirement::Recommended),
-            ("vox.span_id", Requirement::Recommended),
-            ("vox.deployment", Requirement::Recommended),
-            ("vox.model.key", Requirement::Recommended),
-            ("vox.upstream", Requirement::Recommended),
-            ("vox.route_kind", Requirement::Recommended),
-            ("vox.attempt.started_ms", Requirement::Recommended),
-            ("vox.time_to_first_token_ms", Requirement::Recommended),
-            ("gen_ai.usage.input_tokens", Requirement::Recommended),
-            ("gen_ai.usage.output_tokens", Requirement::Recommended),
-            ("vox.usage.cache_read_tokens", Requirement::Recommended),
-            ("vox.usage.cache_write_tokens", Requirement::Recommended),
-            ("vox.usage.reasoning_tokens", Requirement::Recommended),
-            ("vox.cost_usd", Requirement::Recommended),
-            ("vox.assumed_cost_usd", Requirement::ConditionallyRequired),
+            Use { attribute: &ATTRIBUTES[22], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[14], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[0], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[1], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[2], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[16], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[18], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[19], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[20], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[21], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[52], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[61], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[63], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[62], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[24], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[51], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[34], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[40], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[57], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[28], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[55], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[41], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[32], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[33], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[39], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[29], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[26], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[30], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[56], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[23], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[42], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[48], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[49], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[50], requirement: Requirement::Recommended },
         ],
     },
     Event {
         name: "vox.model.discover",
         description: "A discovery run has ended.",
         attributes: &[
-            ("vox.trace_id", Requirement::Required),
-            ("vox.catalog.source", Requirement::Required),
-            ("vox.catalog.kind", Requirement::Required),
-            ("vox.catalog.outcome", Requirement::Required),
-            ("vox.catalog.revision", Requirement::ConditionallyRequired),
-            ("vox.catalog.models", Requirement::ConditionallyRequired),
-            ("vox.catalog.added", Requirement::ConditionallyRequired),
-            ("vox.catalog.removed", Requirement::ConditionallyRequired),
-            ("vox.catalog.repriced", Requirement::ConditionallyRequired),
-            ("vox.latency_ms", Requirement::Recommended),
-            ("error.type", Requirement::ConditionallyRequired),
-            ("server.address", Requirement::Recommended),
-            ("server.port", Requirement::ConditionallyRequired),
+            Use { attribute: &ATTRIBUTES[22], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[20], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[21], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[70], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[66], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[69], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[68], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[71], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[72], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[67], requirement: Requirement::ConditionallyRequired },
+            Use { attribute: &ATTRIBUTES[65], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[55], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[23], requirement: Requirement::Required },
         ],
     },
     Event {
         name: "vox.model.score_update",
         description: "A scoreboard row has been computed.",
         attributes: &[
-            ("vox.trace_id", Requirement::Required),
-            ("gen_ai.request.model", Requirement::Required),
-            ("vox.task.category", Requirement::Required),
-            ("vox.score.strength", Requirement::Recommended),
-            ("vox.score.window_days", Requirement::Required),
-            ("vox.score.calls", Requirement::Required),
-            ("vox.score.success_rate", Requirement::Recommended),
-            ("vox.score.quality", Requirement::Recommended),
-            ("vox.score.p50_latency_ms", Requirement::Recommended),
-            ("vox.score.p99_latency_ms", Requirement::Recommended),
-            ("vox.score.cost_per_success_usd", Requirement::Recommended),
+            Use { attribute: &ATTRIBUTES[2], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[75], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[80], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[78], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[79], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[77], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[73], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[76], requirement: Requirement::Recommended },
+            Use { attribute: &ATTRIBUTES[74], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[30], requirement: Requirement::Required },
+            Use { attribute: &ATTRIBUTES[23], requirement: Requirement::Required },
         ],
     },
 ];
@@ -958,14 +976,6 @@ pub const EVENTS: &[Event] = &[
 #[must_use]
 pub fn attribute(name: &str) -> Option<&'static Attribute> {
     ATTRIBUTES.iter().find(|attribute| attribute.name == name)
-}
-
-/// The attributes of an attempt that stands within the record of its turn: its own, and those that it shares with the
-/// turn.
-#[must_use]
-pub fn attempt_of_turn(turn: &Map<String, Value>, attempt: &Map<String, Value>) -> Map<String, Value> {
-    let shared = turn.iter().filter(|(name, _)| TURN_ATTRIBUTES.contains(&name.as_str()));
-    shared.chain(attempt).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Whether a session id begins with a registered prefix and goes on after it.
@@ -993,24 +1003,47 @@ pub fn is_trace_id(text: &str) -> bool {
 /// [`TelemetryError`] for an unknown event or attribute, a value of the wrong type or outside its list, a missing
 /// required attribute, and a trace id that is missing or no UUIDv7.
 pub fn validate_event(name: &str, attributes: &Map<String, Value>) -> Result<(), TelemetryError> {
+    validate(name, attributes, |name| attributes.get(name))
+}
+
+/// Checks the event of an attempt that stands within the record of its turn, and so does not repeat what it shares with
+/// it: see [`TURN_ATTRIBUTES`].
+///
+/// # Errors
+/// As of [`validate_event`].
+pub fn validate_attempt_of_turn(
+    name: &str,
+    turn: &Map<String, Value>,
+    attempt: &Map<String, Value>,
+) -> Result<(), TelemetryError> {
+    let shared = |name| turn.get(name).filter(|_| TURN_ATTRIBUTES.contains(&name));
+    validate(name, attempt, |name| attempt.get(name).or_else(|| shared(name)))
+}
+
+/// Checks what an event says itself; `get` also finds what it does not repeat.
+fn validate<'a>(
+    name: &str,
+    attributes: &Map<String, Value>,
+    get: impl Fn(&'static str) -> Option<&'a Value>,
+) -> Result<(), TelemetryError> {
     let Some(event) = EVENTS.iter().find(|event| event.name == name) else {
         return Err(TelemetryError::UnknownEvent { event: name.to_owned() });
     };
-    if !attributes.get(TRACE_ID).and_then(Value::as_str).is_some_and(is_trace_id) {
+    if !get(TRACE_ID).and_then(Value::as_str).is_some_and(is_trace_id) {
         return Err(TelemetryError::TraceId { event: event.name });
     }
     for (key, value) in attributes {
-        let known = event.attributes.iter().any(|(name, _)| name == key);
-        let Some(attribute) = attribute(key).filter(|_| known) else {
+        let known = event.attributes.binary_search_by_key(&key.as_str(), |used| used.attribute.name).ok();
+        let Some(used) = known.and_then(|place| event.attributes.get(place)) else {
             return Err(TelemetryError::UnknownAttribute { event: event.name, attribute: key.clone() });
         };
-        check_value(event, attribute, value)?;
+        check_value(event, used.attribute, value)?;
     }
-    event
-        .attributes
-        .iter()
-        .find(|(name, requirement)| *requirement == Requirement::Required && !attributes.contains_key(*name))
-        .map_or(Ok(()), |(attribute, _)| Err(TelemetryError::Missing { event: event.name, attribute }))
+    let mut required = event.attributes.iter().filter(|used| used.requirement == Requirement::Required);
+    let missing = required.find(|used| get(used.attribute.name).is_none());
+    missing.map_or(Ok(()), |used| {
+        Err(TelemetryError::Missing { event: event.name, attribute: used.attribute.name })
+    })
 }
 
 /// Checks an event as [`validate_event`] does, and that its session id, if it has one, has a registered prefix.

@@ -148,7 +148,13 @@ pub enum TelemetryError {
 
 "#;
 
-const FUNCTIONS: &str = r#"/// Whether a session id begins with a registered prefix and goes on after it.
+const FUNCTIONS: &str = r#"/// The attribute of this name.
+#[must_use]
+pub fn attribute(name: &str) -> Option<&'static Attribute> {
+    ATTRIBUTES.iter().find(|attribute| attribute.name == name)
+}
+
+/// Whether a session id begins with a registered prefix and goes on after it.
 #[must_use]
 pub fn session_prefix_registered(session: &str) -> bool {
     SESSION_PREFIXES.iter().any(|prefix| session.len() > prefix.len() && session.starts_with(prefix))
