@@ -118,9 +118,10 @@ impl Scene {
         kubectl(&[&arguments[..], &["--wait=false"]].concat());
     }
 
-    /// What the clients saw: when each call was answered, and its id.
+    /// What the clients saw: when each call was answered, and its id. Nothing before their pod runs.
     fn answered(&self) -> Vec<(u128, String)> {
-        let logs = kubectl(&["-n", &self.stage.namespace, "logs", "load", "-c", "client"]);
+        let logs = run("kubectl", &["-n", &self.stage.namespace, "logs", "load", "-c", "client"], None);
+        let logs = String::from_utf8_lossy(&logs.stdout);
         let call = |line: &str| {
             let mut words = line.split(' ').skip_while(|word| *word != "answered").skip(1);
             Some((words.next()?.parse().ok()?, words.next()?.to_owned()))

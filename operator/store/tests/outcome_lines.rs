@@ -133,7 +133,8 @@ fn a_line_is_refused_alone() {
     let batch = Batch::read("shop", body.as_bytes());
     assert_eq!(batch.calls.len(), 2);
     assert_eq!(batch.refused, [(3, Refused::Malformed), (4, Refused::Malformed)]);
-    assert!(batch.places.iter().all(|place| body[place.clone()] == line().to_string()));
+    let line = line().to_string();
+    assert!(batch.places.iter().all(|place| body[place.clone()] == line));
 }
 
 #[test]
