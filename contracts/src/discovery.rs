@@ -58,20 +58,38 @@ pub struct FetchTarget {
     pub catalog: CatalogKind,
     /// Who the models are listed under.
     pub provider: ProviderType,
-    /// Base URL, without the list path.
+    /// Base URL of the API that answers requests.
     pub endpoint: String,
+    /// Base URL of the list, without its path, where it is elsewhere than `endpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_base: Option<String>,
     /// Also ask for each model's endpoints (uptime), where the provider has such a thing.
     #[serde(default)]
     pub include_endpoints: bool,
+    /// Which of a hub's repositories to list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub: Option<HubQuery>,
     /// Which models to keep.
     #[serde(default)]
     pub filter: ModelFilter,
     /// Bound on the whole fetch, in milliseconds.
     pub timeout_ms: u64,
-    /// Bound on one answer, in bytes after decompression.
+    /// Bound on one answer, and on all pages of a list together, in bytes after decompression.
     pub max_body_bytes: u64,
     /// Bound on the number of models.
     pub max_models: u32,
+}
+
+/// Which repositories of a hub to list, besides that somebody serves them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HubQuery {
+    /// Of this organisation or user.
+    pub author: Option<String>,
+    /// With this text in the name.
+    pub search: Option<String>,
+    /// With all of these tags.
+    pub tags: Vec<String>,
 }
 
 /// Which models of a source to keep. Empty lists keep everything.

@@ -1,5 +1,7 @@
 //! [`ModelCatalogEntry`], the wire and file form of one model (`model-catalog.v1.schema.json`), and the catalog around it.
 
+mod pricing;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +9,8 @@ use sha2::{Digest, Sha256};
 
 use crate::generated::providers::ProviderType;
 use crate::generated::routing::{ModelTier, StrengthTag};
-use crate::price::{Usd, UsdPerMTok};
+
+pub use self::pricing::{BatchPrice, HourPrice, LongContextPrice, Pricing};
 
 /// One model as one source offers it. The only serialised model type (row 08); in memory use [`crate::ModelSpec`].
 ///
@@ -51,9 +54,28 @@ pub struct ModelCatalogEntry {
     /// How reachable the provider says it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub availability: Option<Availability>,
-    /// Facts about the weights, for models that run on hardware of one's own.
+    /// Facts about the weights, where they are known: those on hardware of one's own, and published checkpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<LocalWeights>,
+    /// Other ids that the provider takes for the same model.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "at_most::<MAX_ALIASES, _, _>"
+    )]
+    pub aliases: Vec<String>,
+    /// The model that an adapter sits on, or that a checkpoint was trained from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Who may use it, where that is not everybody with an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
+    /// That the provider advises against it; the day of its end is `expires_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecation: Option<Deprecation>,
+    /// The run that trained it, for checkpoints of one's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
     /// When the provider first offered it (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
@@ -62,56 +84,57 @@ pub struct ModelCatalogEntry {
     pub expires_at: Option<String>,
 }
 
-/// Prices of one model. Absent is unknown, `"0"` is free.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pricing {
-    /// Input, USD per million tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub input_usd_per_mtok: Option<UsdPerMTok>,
-    /// Output, USD per million tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output_usd_per_mtok: Option<UsdPerMTok>,
-    /// Input read from the provider's cache, USD per million tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache_read_usd_per_mtok: Option<UsdPerMTok>,
-    /// Input written to the provider's cache (its shortest life), USD per million tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache_write_usd_per_mtok: Option<UsdPerMTok>,
-    /// Charged once per request, in USD.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_usd: Option<Usd>,
-    /// Charged per input image, in USD.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image_usd: Option<Usd>,
-    /// The price depends on which model a router picks; the fields above are then unknown.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dynamic: bool,
-    /// Dearer prices above a prompt length, ascending.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<16, _, _>")]
-    pub long_context: Vec<LongContextPrice>,
-}
+/// How many aliases an entry holds; the most seen at any provider is four.
+pub const MAX_ALIASES: usize = 32;
 
-impl Pricing {
-    /// Whether both directions have a known price, so that a cost can be computed.
+impl ModelCatalogEntry {
+    /// An entry that says nothing yet but who serves which model. The tier is a stand-in until it is inferred.
     #[must_use]
-    pub fn is_known(&self) -> bool {
-        self.input_usd_per_mtok.is_some() && self.output_usd_per_mtok.is_some()
+    pub fn bare(model_id: String, provider: ProviderType) -> Self {
+        Self {
+            model_id,
+            provider,
+            family: None,
+            display_name: None,
+            context_length_tokens: None,
+            max_output_tokens: None,
+            input_modalities: Vec::new(),
+            output_modalities: Vec::new(),
+            pricing: Pricing::default(),
+            supports: Supports::default(),
+            strengths: Vec::new(),
+            tier: ModelTier::Standard,
+            availability: None,
+            local: None,
+            aliases: Vec::new(),
+            parent: None,
+            access: None,
+            deprecation: None,
+            training: None,
+            created_at: None,
+            expires_at: None,
+        }
     }
-}
 
-/// Prices that hold above a prompt length.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LongContextPrice {
-    /// Holds for prompts strictly longer than this many tokens.
-    pub above_input_tokens: u64,
-    /// Input, USD per million tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub input_usd_per_mtok: Option<UsdPerMTok>,
-    /// Output, USD per million tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output_usd_per_mtok: Option<UsdPerMTok>,
+    /// The entry without what only people read. Sidecars are sent this: it is smaller, and a change of what nothing is
+    /// decided by makes no new snapshot.
+    #[must_use]
+    pub fn to_decide_with(mut self) -> Self {
+        self.aliases.clear();
+        self.parent = None;
+        self.access = None;
+        self.deprecation = None;
+        self.training = None;
+        if let Some(availability) = &mut self.availability {
+            availability.served_by.clear();
+        }
+        self.pricing.batch = None;
+        self.pricing.hours.clear();
+        for step in &mut self.pricing.long_context {
+            step.cache_read_usd_per_mtok = None;
+        }
+        self
+    }
 }
 
 /// What a model's API can do; `None` where the provider does not say.
@@ -145,9 +168,80 @@ pub struct Availability {
     /// How many endpoints serve it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<u32>,
+    /// Each of them, where a gateway says who is behind it.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "at_most::<MAX_SERVED_BY, _, _>"
+    )]
+    pub served_by: Vec<ServedBy>,
 }
 
-/// Facts about weights that run on one's own hardware.
+/// How many servers behind a gateway an entry names; the most seen for one model is below thirty.
+pub const MAX_SERVED_BY: usize = 64;
+
+/// One server behind a gateway, as the gateway describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServedBy {
+    /// The gateway's name for it, which requests can ask for (`deepinfra/fp8`).
+    pub name: String,
+    /// Context there, in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_length_tokens: Option<u64>,
+    /// Quantisation there (`fp8`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<String>,
+    /// What it costs there.
+    #[serde(default)]
+    pub pricing: Pricing,
+    /// Percent of the last day, 0 to 100, as a decimal string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uptime_percent: Option<String>,
+    /// Whether it keeps nothing of a request, by its gateway's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zero_data_retention: Option<bool>,
+}
+
+/// Why not everybody may use a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Terms must be agreed to with the provider first.
+    Gated,
+    /// It belongs to the account that listed it.
+    Private,
+}
+
+/// That a provider advises against a model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deprecation {
+    /// Since when (RFC 3339 date or time).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// The id that the provider names instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
+}
+
+/// The run that trained a checkpoint, from its manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// The run's name: its folder.
+    pub run: String,
+    /// The model that the first of its ancestors was trained from.
+    pub base_model: String,
+    /// What it was trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset_fingerprint: Option<String>,
+    /// What was measured at its end, by name, as decimal strings.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, String>,
+}
+
+/// Facts about a model's weights.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocalWeights {

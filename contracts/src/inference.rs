@@ -171,6 +171,7 @@ pub fn overlay_pricing(provider: &ProviderType, name: &str) -> Option<Pricing> {
                 above_input_tokens,
                 input_usd_per_mtok: read(input),
                 output_usd_per_mtok: read(output),
+                cache_read_usd_per_mtok: None,
             })
             .into_iter()
             .collect(),

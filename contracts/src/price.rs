@@ -81,6 +81,8 @@ pub enum Unit {
     PerToken,
     /// USD per million tokens, as Hugging Face and Perplexity write it.
     PerMTok,
+    /// Hundredths of a USD per hundred million tokens, as xAI writes it.
+    CentPer100MTok,
 }
 
 impl UsdPerMTok {
@@ -115,6 +117,7 @@ impl UsdPerMTok {
         let per_mtok = match unit {
             Unit::PerMTok => Some(value),
             Unit::PerToken => value.checked_mul(Decimal::from(1_000_000)),
+            Unit::CentPer100MTok => value.checked_mul(Decimal::new(1, 4)),
         };
         per_mtok
             .map(|price| Stated::Fixed(Self(price.normalize())))
@@ -184,6 +187,8 @@ mod tests {
         assert_eq!(fixed("0.000002", Unit::PerToken), "2");
         assert_eq!(fixed("2e-06", Unit::PerToken), "2");
         assert_eq!(fixed("2.0", Unit::PerMTok), "2");
+        assert_eq!(fixed("20000", Unit::CentPer100MTok), "2");
+        assert_eq!(fixed("750", Unit::CentPer100MTok), "0.075");
     }
 
     #[test]

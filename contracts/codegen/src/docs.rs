@@ -1,5 +1,7 @@
 //! Generated pages of `docs/reference/contracts/`: what a contract is, its keys from the schema, its values.
 
+mod providers;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +30,7 @@ pub(crate) fn render(root: &Path, contracts: &Contracts) -> Result<Vec<(PathBuf,
         pages.push((Path::new(FOLDER).join(format!("{stem}.md")), page));
     }
     pages.push((Path::new(FOLDER).join("README.md"), index));
+    pages.extend(providers::render(contracts));
     Ok(pages)
 }
 

@@ -120,7 +120,14 @@ pub fn render(root: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
     let code = [
         ("mod.rs", rust::module()),
         ("routing.rs", rust::routing::render(&contracts.routing, &bytes(routing))?),
-        ("providers.rs", rust::providers::render(&contracts.providers, &bytes(providers))),
+        (
+            "providers.rs",
+            rust::providers::render(
+                &contracts.providers,
+                &contracts.routing.discovery.sources,
+                &bytes(providers),
+            ),
+        ),
         ("overlay.rs", rust::overlay::render(&contracts.overlay, &contracts.providers, &bytes(overlay))),
         ("telemetry.rs", rust::telemetry::render(&contracts.telemetry, &bytes(telemetry))),
     ];

@@ -1,7 +1,11 @@
 //! The contracts as types: what the renderers and the cross-file checks read. The JSON Schemas say more; a document
 //! reaches these types only after its schema has accepted it.
 
+mod overlay;
+
 use serde::Deserialize;
+
+pub(crate) use overlay::{Overlay, OverlayLongContext, OverlayPrice};
 
 /// A name that becomes an enum variant, with the sentence that becomes its documentation.
 #[derive(Debug, Clone, Deserialize)]
@@ -206,8 +210,16 @@ impl Throttle {
 pub(crate) struct DiscoverySource {
     pub(crate) catalog: String,
     pub(crate) description: String,
+    pub(crate) member: String,
     #[serde(flatten)]
     pub(crate) throttle: Throttle,
+}
+
+impl DiscoverySource {
+    /// Whether a resource chooses it by the name of a provider.
+    pub(crate) fn is_by_name(&self) -> bool {
+        self.member == "openAICompatible"
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -311,10 +323,13 @@ pub(crate) struct Provider {
     pub(crate) auth_style: String,
     pub(crate) headers: Vec<Header>,
     pub(crate) list_endpoint: Option<String>,
+    pub(crate) list_base_url: Option<String>,
     pub(crate) catalog: Option<String>,
     pub(crate) pricing_unit: String,
     pub(crate) semconv_name: String,
     pub(crate) local: bool,
+    pub(crate) docs: Option<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// `providers.v1.yaml`.
@@ -324,33 +339,6 @@ pub(crate) struct Providers {
     pub(crate) auth_styles: Vec<AuthStyle>,
     pub(crate) pricing_units: Vec<Named>,
     pub(crate) providers: Vec<Provider>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct OverlayLongContext {
-    pub(crate) above_input_tokens: u64,
-    pub(crate) input_usd_per_mtok: String,
-    pub(crate) output_usd_per_mtok: String,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct OverlayPrice {
-    pub(crate) provider: String,
-    pub(crate) pattern: String,
-    pub(crate) input_usd_per_mtok: String,
-    pub(crate) output_usd_per_mtok: String,
-    pub(crate) cache_read_usd_per_mtok: Option<String>,
-    pub(crate) cache_write_usd_per_mtok: Option<String>,
-    pub(crate) long_context: Option<OverlayLongContext>,
-    pub(crate) vendor_page: String,
-    pub(crate) source: String,
-    pub(crate) as_of: String,
-}
-
-/// `provider-pricing-overlay.v1.yaml`.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Overlay {
-    pub(crate) prices: Vec<OverlayPrice>,
 }
 
 #[derive(Debug, Deserialize)]

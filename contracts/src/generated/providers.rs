@@ -12,7 +12,7 @@ use super::UnknownName;
 use super::routing::CatalogKind;
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/providers.v1.yaml")) == 0x9cb2e10a83e767be_u64,
+    super::fnv1a(include_bytes!("../../orchestration/providers.v1.yaml")) == 0x0500523ae1c45015_u64,
     "contracts/orchestration/providers.v1.yaml changed: run `make generate`"
 );
 
@@ -197,6 +197,9 @@ pub enum PricingUnit {
     /// JSON numbers in USD per million tokens.
     #[serde(rename = "usd-per-mtok")]
     UsdPerMtok,
+    /// JSON integers in hundredths of a USD per hundred million tokens, so that 20000 is 2 USD per million.
+    #[serde(rename = "usd-cent-per-100-mtok")]
+    UsdCentPer100Mtok,
     /// The list has no prices; they come from the pricing overlay or stay unknown.
     #[serde(rename = "none")]
     None,
@@ -205,11 +208,11 @@ pub enum PricingUnit {
 impl PricingUnit {
     /// Every value, in the order of the contract.
     pub const ALL: &'static [Self] =
-        &[Self::UsdPerTokenString, Self::UsdPerToken, Self::UsdPerMtok, Self::None];
+        &[Self::UsdPerTokenString, Self::UsdPerToken, Self::UsdPerMtok, Self::UsdCentPer100Mtok, Self::None];
 
     /// The wire names of [`Self::ALL`].
     pub const NAMES: &'static [&'static str] =
-        &["usd-per-token-string", "usd-per-token", "usd-per-mtok", "none"];
+        &["usd-per-token-string", "usd-per-token", "usd-per-mtok", "usd-cent-per-100-mtok", "none"];
 
     /// The name on every wire.
     #[must_use]
@@ -218,6 +221,7 @@ impl PricingUnit {
             Self::UsdPerTokenString => "usd-per-token-string",
             Self::UsdPerToken => "usd-per-token",
             Self::UsdPerMtok => "usd-per-mtok",
+            Self::UsdCentPer100Mtok => "usd-cent-per-100-mtok",
             Self::None => "none",
         }
     }
@@ -237,6 +241,7 @@ impl FromStr for PricingUnit {
             "usd-per-token-string" => Ok(Self::UsdPerTokenString),
             "usd-per-token" => Ok(Self::UsdPerToken),
             "usd-per-mtok" => Ok(Self::UsdPerMtok),
+            "usd-cent-per-100-mtok" => Ok(Self::UsdCentPer100Mtok),
             "none" => Ok(Self::None),
             _ => Err(UnknownName { kind: "PricingUnit", value: name.to_owned(), allowed: Self::NAMES }),
         }
@@ -278,13 +283,13 @@ pub enum ProviderType {
     Groq,
     /// DeepSeek's own API.
     DeepSeek,
-    /// Open models on Cerebras hardware.
+    /// Open models on Cerebras hardware; in the format that is asked for, the list has prices and windows.
     Cerebras,
     /// Mistral's own API; its list repeats ids and has a row for each alias.
     Mistral,
     /// Open models on SambaNova hardware.
     SambaNova,
-    /// xAI's own API.
+    /// xAI's own API; the list of language models has prices, unlike /models.
     XAi,
     /// Perplexity's own API: answers grounded in web search.
     Perplexity,
@@ -536,6 +541,8 @@ pub struct ProviderInfo {
     pub headers: &'static [(&'static str, &'static str)],
     /// Path of the model list, after the base URL.
     pub list_endpoint: Option<&'static str>,
+    /// Where the model list is, without a trailing slash, when it is not below `base_url`.
+    pub list_base_url: Option<&'static str>,
     /// Which source reads its model list; none when there is none yet.
     pub catalog: Option<CatalogKind>,
     /// How its model list writes prices.
@@ -563,6 +570,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::Bearer,
         headers: &[],
         list_endpoint: Some("/models"),
+        list_base_url: None,
         catalog: Some(CatalogKind::Openrouter),
         pricing_unit: PricingUnit::UsdPerTokenString,
         semconv_name: "openrouter",
@@ -583,6 +591,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::None,
         headers: &[],
         list_endpoint: Some("/api/tags"),
+        list_base_url: None,
         catalog: Some(CatalogKind::Ollama),
         pricing_unit: PricingUnit::None,
         semconv_name: "ollama",
@@ -603,6 +612,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::Bearer,
         headers: &[],
         list_endpoint: Some("/models"),
+        list_base_url: None,
         catalog: Some(CatalogKind::OpenaiCompatible),
         pricing_unit: PricingUnit::UsdPerMtok,
         semconv_name: "hugging_face",
@@ -623,7 +633,8 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::XApiKey,
         headers: &[("anthropic-version", "2023-06-01")],
         list_endpoint: Some("/models"),
-        catalog: None,
+        list_base_url: None,
+        catalog: Some(CatalogKind::Anthropic),
         pricing_unit: PricingUnit::None,
         semconv_name: "anthropic",
         local: false,
@@ -643,7 +654,8 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::XGoogApiKey,
         headers: &[],
         list_endpoint: Some("/models"),
-        catalog: None,
+        list_base_url: None,
+        catalog: Some(CatalogKind::Google),
         pricing_unit: PricingUnit::None,
         semconv_name: "gcp.gemini",
         local: false,
@@ -663,6 +675,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::Bearer,
         headers: &[],
         list_endpoint: Some("/models"),
+        list_base_url: None,
         catalog: Some(CatalogKind::OpenaiCompatible),
         pricing_unit: PricingUnit::None,
         semconv_name: "openai",
@@ -683,6 +696,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::Bearer,
         headers: &[],
         list_endpoint: Some("/models"),
+        list_base_url: None,
         catalog: Some(CatalogKind::OpenaiCompatible),
         pricing_unit: PricingUnit::None,
         semconv_name: "groq",
@@ -703,6 +717,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::Bearer,
         headers: &[],
         list_endpoint: Some("/models"),
+        list_base_url: None,
         catalog: Some(CatalogKind::OpenaiCompatible),
         pricing_unit: PricingUnit::None,
         semconv_name: "deepseek",
@@ -712,7 +727,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         provider: ProviderType::Cerebras,
         name: "cerebras",
         display_name: "Cerebras",
-        description: "Open models on Cerebras hardware.",
+        description: "Open models on Cerebras hardware; in the format that is asked for, the list has prices and windows.",
         base_url: Some("https://api.cerebras.ai/v1"),
         credential: Some("CEREBRAS_API_KEY"),
         key_prefixes: &["csk-"],
@@ -722,9 +737,10 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         fallback_kind: Some(ChatRouteBackend::OpenaiCompatible),
         auth_style: AuthStyle::Bearer,
         headers: &[],
-        list_endpoint: Some("/models"),
+        list_endpoint: Some("/models?format=openrouter"),
+        list_base_url: None,
         catalog: Some(CatalogKind::OpenaiCompatible),
-        pricing_unit: PricingUnit::None,
+        pricing_unit: PricingUnit::UsdPerTokenString,
         semconv_name: "cerebras",
         local: false,
     },
@@ -743,6 +759,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::Bearer,
         headers: &[],
         list_endpoint: Some("/models"),
+        list_base_url: None,
         catalog: Some(CatalogKind::OpenaiCompatible),
         pricing_unit: PricingUnit::None,
         semconv_name: "mistral_ai",
@@ -763,6 +780,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::Bearer,
         headers: &[],
         list_endpoint: Some("/models"),
+        list_base_url: None,
         catalog: Some(CatalogKind::OpenaiCompatible),
         pricing_unit: PricingUnit::UsdPerToken,
         semconv_name: "sambanova",
@@ -772,7 +790,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         provider: ProviderType::XAi,
         name: "xai",
         display_name: "xAI",
-        description: "xAI's own API.",
+        description: "xAI's own API; the list of language models has prices, unlike /models.",
         base_url: Some("https://api.x.ai/v1"),
         credential: Some("XAI_API_KEY"),
         key_prefixes: &["xai-"],
@@ -782,9 +800,10 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         fallback_kind: Some(ChatRouteBackend::OpenaiCompatible),
         auth_style: AuthStyle::Bearer,
         headers: &[],
-        list_endpoint: Some("/models"),
+        list_endpoint: Some("/language-models"),
+        list_base_url: None,
         catalog: Some(CatalogKind::OpenaiCompatible),
-        pricing_unit: PricingUnit::None,
+        pricing_unit: PricingUnit::UsdCentPer100Mtok,
         semconv_name: "x_ai",
         local: false,
     },
@@ -803,6 +822,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::Bearer,
         headers: &[],
         list_endpoint: Some("/v1/models"),
+        list_base_url: None,
         catalog: Some(CatalogKind::OpenaiCompatible),
         pricing_unit: PricingUnit::UsdPerMtok,
         semconv_name: "perplexity",
@@ -822,8 +842,9 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         fallback_kind: Some(ChatRouteBackend::OpenaiCompatible),
         auth_style: AuthStyle::Bearer,
         headers: &[],
-        list_endpoint: None,
-        catalog: None,
+        list_endpoint: Some("/models?page_size=1000"),
+        list_base_url: Some("https://api.cohere.com/v1"),
+        catalog: Some(CatalogKind::OpenaiCompatible),
         pricing_unit: PricingUnit::None,
         semconv_name: "cohere",
         local: false,
@@ -843,6 +864,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::Bearer,
         headers: &[],
         list_endpoint: Some("/models"),
+        list_base_url: None,
         catalog: Some(CatalogKind::OpenaiCompatible),
         pricing_unit: PricingUnit::UsdPerMtok,
         semconv_name: "together",
@@ -863,6 +885,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::ApiKey,
         headers: &[],
         list_endpoint: Some("/models"),
+        list_base_url: None,
         catalog: Some(CatalogKind::OpenaiCompatible),
         pricing_unit: PricingUnit::None,
         semconv_name: "azure.ai.openai",
@@ -883,6 +906,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::Bearer,
         headers: &[],
         list_endpoint: Some("/models"),
+        list_base_url: None,
         catalog: Some(CatalogKind::OpenaiCompatible),
         pricing_unit: PricingUnit::None,
         semconv_name: "aws.bedrock",
@@ -903,6 +927,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::Bearer,
         headers: &[],
         list_endpoint: Some("/models"),
+        list_base_url: None,
         catalog: Some(CatalogKind::OpenaiCompatible),
         pricing_unit: PricingUnit::None,
         semconv_name: "vllm",
@@ -923,7 +948,8 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::Bearer,
         headers: &[],
         list_endpoint: Some("/models"),
-        catalog: Some(CatalogKind::OpenaiCompatible),
+        list_base_url: None,
+        catalog: Some(CatalogKind::LlamaCpp),
         pricing_unit: PricingUnit::None,
         semconv_name: "llama_cpp",
         local: true,
@@ -943,7 +969,8 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::Bearer,
         headers: &[],
         list_endpoint: Some("/models"),
-        catalog: Some(CatalogKind::OpenaiCompatible),
+        list_base_url: None,
+        catalog: Some(CatalogKind::LmStudio),
         pricing_unit: PricingUnit::None,
         semconv_name: "lm_studio",
         local: true,
@@ -963,6 +990,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::None,
         headers: &[],
         list_endpoint: None,
+        list_base_url: None,
         catalog: None,
         pricing_unit: PricingUnit::None,
         semconv_name: "vox_mesh",
@@ -983,6 +1011,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         auth_style: AuthStyle::None,
         headers: &[],
         list_endpoint: None,
+        list_base_url: None,
         catalog: None,
         pricing_unit: PricingUnit::None,
         semconv_name: "vox_mens",
@@ -990,7 +1019,7 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
     },
 ];
 
-/// Names of the providers whose list the OpenAI-compatible source reads.
+/// Names of the providers that take OpenAI's chat completions and whose list a source reads.
 pub const OPENAI_COMPATIBLE: &[&str] = &[
     "huggingface",
     "openai",
@@ -1001,6 +1030,7 @@ pub const OPENAI_COMPATIBLE: &[&str] = &[
     "sambanova",
     "xai",
     "perplexity",
+    "cohere",
     "together",
     "azure-openai",
     "bedrock",

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::UnknownName;
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0xbb7dcd9caaad94a9_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0xd059f1aa3acd8c7e_u64,
     "contracts/orchestration/model-routing.v1.yaml changed: run `make generate`"
 );
 
@@ -438,7 +438,7 @@ impl schemars::JsonSchema for TaskCategory {
 /// Which source reads a model list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum CatalogKind {
-    /// OpenRouter's list, with prices, and if asked its endpoints, with uptime.
+    /// OpenRouter's list, with prices, and if asked its endpoints, with price, quantisation, uptime and data policy of each.
     #[serde(rename = "openrouter")]
     Openrouter,
     /// An Ollama server's pulled models. Nearby and cheap to ask, so it is asked often.
@@ -447,14 +447,47 @@ pub enum CatalogKind {
     /// Any server with an OpenAI-compatible model list.
     #[serde(rename = "openai-compatible")]
     OpenaiCompatible,
+    /// Anthropic's list, page by page.
+    #[serde(rename = "anthropic")]
+    Anthropic,
+    /// Google AI's list, page by page, with what each model can be asked for.
+    #[serde(rename = "google")]
+    Google,
+    /// Repositories of Hugging Face's hub that its router serves, with the router's prices.
+    #[serde(rename = "huggingface")]
+    Huggingface,
+    /// A llama.cpp server's model with its adapters.
+    #[serde(rename = "llama-cpp")]
+    LlamaCpp,
+    /// An LM Studio server's models, with their quantisation.
+    #[serde(rename = "lm-studio")]
+    LmStudio,
 }
 
 impl CatalogKind {
     /// Every value, in the order of the contract.
-    pub const ALL: &'static [Self] = &[Self::Openrouter, Self::Ollama, Self::OpenaiCompatible];
+    pub const ALL: &'static [Self] = &[
+        Self::Openrouter,
+        Self::Ollama,
+        Self::OpenaiCompatible,
+        Self::Anthropic,
+        Self::Google,
+        Self::Huggingface,
+        Self::LlamaCpp,
+        Self::LmStudio,
+    ];
 
     /// The wire names of [`Self::ALL`].
-    pub const NAMES: &'static [&'static str] = &["openrouter", "ollama", "openai-compatible"];
+    pub const NAMES: &'static [&'static str] = &[
+        "openrouter",
+        "ollama",
+        "openai-compatible",
+        "anthropic",
+        "google",
+        "huggingface",
+        "llama-cpp",
+        "lm-studio",
+    ];
 
     /// The name on every wire.
     #[must_use]
@@ -463,6 +496,11 @@ impl CatalogKind {
             Self::Openrouter => "openrouter",
             Self::Ollama => "ollama",
             Self::OpenaiCompatible => "openai-compatible",
+            Self::Anthropic => "anthropic",
+            Self::Google => "google",
+            Self::Huggingface => "huggingface",
+            Self::LlamaCpp => "llama-cpp",
+            Self::LmStudio => "lm-studio",
         }
     }
 }
@@ -481,6 +519,11 @@ impl FromStr for CatalogKind {
             "openrouter" => Ok(Self::Openrouter),
             "ollama" => Ok(Self::Ollama),
             "openai-compatible" => Ok(Self::OpenaiCompatible),
+            "anthropic" => Ok(Self::Anthropic),
+            "google" => Ok(Self::Google),
+            "huggingface" => Ok(Self::Huggingface),
+            "llama-cpp" => Ok(Self::LlamaCpp),
+            "lm-studio" => Ok(Self::LmStudio),
             _ => Err(UnknownName { kind: "CatalogKind", value: name.to_owned(), allowed: Self::NAMES }),
         }
     }
@@ -1673,6 +1716,91 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     max_body_bytes: 16_777_216,
                     max_models: 20_000,
                     shrink_limit_per_mille: 500,
+                    retry_attempts: 4,
+                    retry_initial: Duration::from_secs(2),
+                    retry_max: Duration::from_secs(60),
+                }
+            }
+        }
+        CatalogKind::Anthropic => {
+            const {
+                &DiscoveryDefaults {
+                    schedule: "0 3 * * *",
+                    jitter: Duration::from_secs(600),
+                    min_interval: Duration::from_secs(900),
+                    max_age: Duration::from_secs(129_600),
+                    timeout: Duration::from_secs(120),
+                    max_body_bytes: 16_777_216,
+                    max_models: 20_000,
+                    shrink_limit_per_mille: 500,
+                    retry_attempts: 4,
+                    retry_initial: Duration::from_secs(2),
+                    retry_max: Duration::from_secs(60),
+                }
+            }
+        }
+        CatalogKind::Google => {
+            const {
+                &DiscoveryDefaults {
+                    schedule: "0 3 * * *",
+                    jitter: Duration::from_secs(600),
+                    min_interval: Duration::from_secs(900),
+                    max_age: Duration::from_secs(129_600),
+                    timeout: Duration::from_secs(120),
+                    max_body_bytes: 16_777_216,
+                    max_models: 20_000,
+                    shrink_limit_per_mille: 500,
+                    retry_attempts: 4,
+                    retry_initial: Duration::from_secs(2),
+                    retry_max: Duration::from_secs(60),
+                }
+            }
+        }
+        CatalogKind::Huggingface => {
+            const {
+                &DiscoveryDefaults {
+                    schedule: "0 3 * * *",
+                    jitter: Duration::from_secs(600),
+                    min_interval: Duration::from_secs(3_600),
+                    max_age: Duration::from_secs(129_600),
+                    timeout: Duration::from_secs(300),
+                    max_body_bytes: 33_554_432,
+                    max_models: 20_000,
+                    shrink_limit_per_mille: 500,
+                    retry_attempts: 4,
+                    retry_initial: Duration::from_secs(2),
+                    retry_max: Duration::from_secs(60),
+                }
+            }
+        }
+        CatalogKind::LlamaCpp => {
+            const {
+                &DiscoveryDefaults {
+                    schedule: "*/10 * * * *",
+                    jitter: Duration::from_secs(30),
+                    min_interval: Duration::from_secs(60),
+                    max_age: Duration::from_secs(3_600),
+                    timeout: Duration::from_secs(60),
+                    max_body_bytes: 8_388_608,
+                    max_models: 2_000,
+                    shrink_limit_per_mille: 1000,
+                    retry_attempts: 4,
+                    retry_initial: Duration::from_secs(2),
+                    retry_max: Duration::from_secs(60),
+                }
+            }
+        }
+        CatalogKind::LmStudio => {
+            const {
+                &DiscoveryDefaults {
+                    schedule: "*/10 * * * *",
+                    jitter: Duration::from_secs(30),
+                    min_interval: Duration::from_secs(60),
+                    max_age: Duration::from_secs(3_600),
+                    timeout: Duration::from_secs(60),
+                    max_body_bytes: 8_388_608,
+                    max_models: 2_000,
+                    shrink_limit_per_mille: 1000,
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),

@@ -61,6 +61,13 @@ pub enum Fault {
     Duplicates,
     /// Modalities, parameters and capabilities that nobody has heard of.
     UnknownStrings,
+    /// A field of every row has another name.
+    Renamed {
+        /// Its name until now.
+        from: String,
+        /// Its name from now on.
+        to: String,
+    },
     /// Status 307 to another place.
     Redirect {
         /// The place.
@@ -108,7 +115,11 @@ impl Fault {
                 tokio::time::sleep(Duration::from_millis(*delay_ms)).await;
                 None
             }
-            Self::Empty | Self::WrongTypes | Self::Duplicates | Self::UnknownStrings => None,
+            Self::Empty
+            | Self::WrongTypes
+            | Self::Duplicates
+            | Self::UnknownStrings
+            | Self::Renamed { .. } => None,
         }
     }
 
@@ -129,6 +140,7 @@ impl Fault {
                 Box::new(first.into_iter().chain(rows).chain(again))
             }
             Self::UnknownStrings => Box::new(rows.map(unknown_strings)),
+            Self::Renamed { from, to } => Box::new(rows.map(|row| renamed(row, from, to))),
             _ => Box::new(rows),
         }
     }
@@ -167,6 +179,15 @@ fn unknown_strings(mut row: Value) -> Value {
         row["supported_parameters"] = json!(["tools", "telepathy"]);
     }
     row["something_new"] = json!({"nobody": ["knows"]});
+    row
+}
+
+fn renamed(mut row: Value, from: &str, to: &str) -> Value {
+    if let Some(fields) = row.as_object_mut()
+        && let Some(value) = fields.remove(from)
+    {
+        fields.insert(to.to_owned(), value);
+    }
     row
 }
 

@@ -4,7 +4,11 @@
 //! ```text
 //! /openrouter/api/v1/models, /openrouter/api/v1/models/{author}/{slug}/endpoints
 //! /ollama/api/{tags,show,version}
-//! /openai/v1/models  /groq/openai/v1/models  /mistral/v1/models  /vllm/v1/models
+//! /openai/v1/models  /groq/openai/v1/models  /mistral/v1/models  /vllm/v1/models  /cerebras/v1/models
+//! /sambanova/v1/models  /deepseek/models  /together/v1/models  /perplexity/v1/models  /xai/v1/language-models
+//! /anthropic/v1/models  /google/v1beta/models  /cohere/v1/models           in pages
+//! /huggingface/api/models, /huggingface/v1/models                          the hub, in pages, and the router
+//! /llama-cpp/{v1/models,props}  /lm-studio/{v1,api/v1}/models
 //! POST {base}/chat/completions, {base}/embeddings   where base is one of those above, or /ollama/v1
 //! POST /ollama/api/chat
 //! POST /anthropic/v1/messages

@@ -1,192 +1,38 @@
 //! The providers: where each is, how its list and its errors look, and the way every request takes.
 
+pub mod anthropic;
+pub mod cohere;
 mod errors;
+mod fixtures;
+pub mod google;
+pub mod huggingface;
 mod list;
+pub mod local;
 pub mod ollama;
 pub mod openai;
 pub mod openrouter;
+mod provider;
 
-use anyhow::Context;
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rust_decimal::Decimal;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+pub use self::fixtures::Fixtures;
 pub(crate) use self::list::{List, Listed};
+pub use self::provider::Provider;
 use crate::fault::Fault;
 use crate::reply;
 use crate::settings::Settings;
 use crate::state::Wire;
-
-/// A wire format that this server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Provider {
-    /// Prices and uptime, pages.
-    OpenRouter,
-    /// `tags` and `show`.
-    Ollama,
-    /// Only ids.
-    OpenAi,
-    /// Contexts, and models that are not active.
-    Groq,
-    /// Capabilities, aliases, ids that stand there twice.
-    Mistral,
-    /// A model and an adapter on it.
-    Vllm,
-    /// Messages; lists nothing.
-    Anthropic,
-    /// The Gemini API; lists nothing.
-    Google,
-}
-
-impl Provider {
-    /// Every provider.
-    pub const ALL: [Self; 8] = [
-        Self::OpenRouter,
-        Self::Ollama,
-        Self::OpenAi,
-        Self::Groq,
-        Self::Mistral,
-        Self::Vllm,
-        Self::Anthropic,
-        Self::Google,
-    ];
-
-    /// Its name in the control API, also the first part of its path.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenRouter => "openrouter",
-            Self::Ollama => "ollama",
-            Self::OpenAi => "openai",
-            Self::Groq => "groq",
-            Self::Mistral => "mistral",
-            Self::Vllm => "vllm",
-            Self::Anthropic => "anthropic",
-            Self::Google => "google",
-        }
-    }
-
-    /// The path of the base URL that a client is given.
-    #[must_use]
-    pub const fn base_path(self) -> &'static str {
-        match self {
-            Self::OpenRouter => "/openrouter/api/v1",
-            Self::Ollama => "/ollama",
-            Self::OpenAi => "/openai/v1",
-            Self::Groq => "/groq/openai/v1",
-            Self::Mistral => "/mistral/v1",
-            Self::Vllm => "/vllm/v1",
-            Self::Anthropic => "/anthropic/v1",
-            Self::Google => "/google/v1beta",
-        }
-    }
-
-    /// The path under which it speaks OpenAI's format, if it does.
-    #[must_use]
-    pub const fn openai_path(self) -> Option<&'static str> {
-        match self {
-            Self::Ollama => Some("/ollama/v1"),
-            Self::Anthropic | Self::Google => None,
-            other => Some(other.base_path()),
-        }
-    }
-
-    /// Which keys of a row hold what.
-    const fn shape(self) -> Shape {
-        let (id_keys, number_key, object_key): (&[&str], _, _) = match self {
-            Self::OpenRouter => (&["id"], "context_length", "pricing"),
-            Self::Ollama => (&["name", "model"], "size", "details"),
-            Self::OpenAi | Self::Groq | Self::Anthropic | Self::Google => {
-                (&["id"], "context_window", "pricing")
-            }
-            Self::Mistral => (&["id"], "max_context_length", "pricing"),
-            Self::Vllm => (&["id"], "max_model_len", "pricing"),
-        };
-        Shape { id_keys, number_key, object_key }
-    }
-}
 
 /// Which keys of a provider's rows hold what; faults are put there.
 pub(crate) struct Shape {
     pub(crate) id_keys: &'static [&'static str],
     pub(crate) number_key: &'static str,
     pub(crate) object_key: &'static str,
-}
-
-/// The facts that lists are made from: ids, prices, sizes, contexts, modalities and parameter names.
-#[derive(Debug)]
-pub struct Fixtures {
-    openrouter: Vec<Value>,
-    ollama: Vec<Value>,
-    openai: Vec<Value>,
-    groq: Vec<Value>,
-    mistral: Vec<Value>,
-    vllm: Vec<Value>,
-}
-
-impl Fixtures {
-    /// Parses the files that are compiled in.
-    ///
-    /// # Errors
-    /// When one of them is not a JSON array.
-    pub fn load() -> anyhow::Result<Self> {
-        let read = |name: &str, text: &str| {
-            serde_json::from_str::<Vec<Value>>(text).with_context(|| format!("failed to read fixture {name}"))
-        };
-        Ok(Self {
-            openrouter: read("openrouter", include_str!("../fixtures/openrouter.json"))?,
-            ollama: read("ollama", include_str!("../fixtures/ollama.json"))?,
-            openai: read("openai", include_str!("../fixtures/openai.json"))?,
-            groq: read("groq", include_str!("../fixtures/groq.json"))?,
-            mistral: read("mistral", include_str!("../fixtures/mistral.json"))?,
-            vllm: read("vllm", include_str!("../fixtures/vllm.json"))?,
-        })
-    }
-
-    /// One provider's facts, as many of them as the settings ask for, made one after the other.
-    pub fn facts(&self, provider: Provider, settings: &Settings) -> impl Iterator<Item = Value> {
-        let all: &[Value] = match provider {
-            Provider::OpenRouter => &self.openrouter,
-            Provider::Ollama => &self.ollama,
-            Provider::OpenAi => &self.openai,
-            Provider::Groq => &self.groq,
-            Provider::Mistral => &self.mistral,
-            Provider::Vllm => &self.vllm,
-            Provider::Anthropic | Provider::Google => &[],
-        };
-        let wanted = settings.models.unwrap_or(all.len());
-        let kept = wanted * usize::from(settings.keep_per_cent.unwrap_or(100)) / 100;
-        all.iter().cycle().enumerate().take(kept).map(|(index, row)| numbered(row, index, all.len()))
-    }
-
-    /// Whether a provider lists a model. Anthropic and Google have what OpenRouter lists under their names.
-    #[must_use]
-    pub fn lists(&self, provider: Provider, model: &str, settings: &Settings) -> bool {
-        let id = |fact: &Value| fact["id"].as_str().or(fact["name"].as_str()).map(str::to_owned);
-        match provider {
-            Provider::Anthropic | Provider::Google => {
-                let wanted = format!("{}/{model}", provider.as_str());
-                self.openrouter.iter().any(|fact| fact["id"] == wanted.as_str())
-            }
-            _ => self.facts(provider, settings).any(|fact| id(&fact).as_deref() == Some(model)),
-        }
-    }
-}
-
-/// The same facts under another id, once the fixture has been used up.
-fn numbered(row: &Value, index: usize, len: usize) -> Value {
-    let mut row = row.clone();
-    if index >= len {
-        for key in ["id", "name"] {
-            if let Some(id) = row[key].as_str() {
-                row[key] = json!(format!("{id}-g{index:06}"));
-            }
-        }
-    }
-    row
 }
 
 /// A price in decimal text, changed by so many per cent; `-1` and what is no decimal stay as they are.
@@ -201,7 +47,14 @@ pub(crate) fn repriced(text: &str, per_cent: i32) -> String {
 }
 
 pub(crate) fn routes() -> Router<Wire> {
-    openrouter::routes().merge(ollama::routes()).merge(openai::routes())
+    openrouter::routes()
+        .merge(ollama::routes())
+        .merge(openai::routes())
+        .merge(anthropic::routes())
+        .merge(google::routes())
+        .merge(huggingface::routes())
+        .merge(cohere::routes())
+        .merge(local::routes())
 }
 
 /// Why an `Authorization` header does not do, if a key is wanted.
@@ -255,6 +108,20 @@ impl Asked {
         self.finish(fault, body).await
     }
 
+    /// Answers with one page of rows that are at hand.
+    pub(crate) async fn rows(self, list: List, rows: Vec<Value>) -> Response {
+        let fault = match self.admit() {
+            Ok(fault) => fault,
+            Err(refusal) => return *refusal,
+        };
+        let rows = rows.into_iter();
+        let body = match &fault {
+            Some(fault) => list.render(fault.changed(self.provider.shape(), rows), |_| Map::new()),
+            None => list.render(rows, |_| Map::new()),
+        };
+        self.finish(fault, body).await
+    }
+
     /// Answers with a body about one model, or 404 when there is none.
     pub(crate) async fn one(self, make: impl FnOnce(&Wire, &Settings) -> Option<Value>) -> Response {
         let fault = match self.admit() {
@@ -271,11 +138,13 @@ impl Asked {
     fn admit(&self) -> Result<Option<Fault>, Box<Response>> {
         self.wire.count(self.provider, &self.path);
         let settings = self.wire.settings(self.provider);
-        let shown = self.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        if let Some(message) = refusal_of(settings.key.as_deref(), shown) {
-            return Err(Box::new(self.error(StatusCode::UNAUTHORIZED, &message)));
+        let (header, prefix) = self.provider.key_header();
+        let shown = self.headers.get(header).and_then(|value| value.to_str().ok());
+        let bearer = shown.map(|shown| format!("Bearer {}", shown.trim_start_matches(prefix)));
+        if let Some(message) = refusal_of(settings.key.as_deref(), bearer.as_deref()) {
+            return Err(Box::new(self.error(self.provider.wrong_key_status(), &message)));
         }
-        Ok(self.wire.take_fault(self.provider, &self.path))
+        Ok(self.wire.take_fault(self.provider, &format!("{}?{}", self.path, self.page)))
     }
 
     async fn finish(self, fault: Option<Fault>, body: Bytes) -> Response {
@@ -295,23 +164,6 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_fixtures_have_the_promised_sizes() {
-        let fixtures = Fixtures::load().unwrap();
-        let count = |provider| fixtures.facts(provider, &Settings::default()).count();
-        assert_eq!(count(Provider::OpenRouter), 312);
-        assert_eq!(count(Provider::Ollama), 8);
-    }
-
-    #[test]
-    fn made_up_models_have_ids_of_their_own() {
-        let fixtures = Fixtures::load().unwrap();
-        let settings = Settings { models: Some(1000), ..Settings::default() };
-        let rows = fixtures.facts(Provider::OpenRouter, &settings);
-        let ids: std::collections::BTreeSet<_> = rows.map(|row| row["id"].to_string()).collect();
-        assert_eq!(ids.len(), 1000);
-    }
 
     #[test]
     fn prices_change_exactly() {

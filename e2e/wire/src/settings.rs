@@ -18,7 +18,7 @@ pub struct Settings {
     /// For how many requests it goes wrong; absent: for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
-    /// It goes wrong only where the path contains this text (`endpoints`, `show`).
+    /// It goes wrong only where the path or its query contains this text (`endpoints`, `show`, `after_id`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<String>,
     /// List only the first so many per cent of the models.
@@ -33,12 +33,15 @@ pub struct Settings {
     /// Ask for this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Page the list by so many models even when the client does not ask for pages (OpenRouter).
+    /// Page the list by at most so many models, even when the client does not ask for pages (where lists have pages).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page_size: Option<usize>,
     /// Leave out `links.next`, so that a client must count (OpenRouter).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_page_links: bool,
+    /// Let each page lead to itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub loop_pages: bool,
     /// How inference requests are answered. What stands beside this is for the lists only, but `key` for both.
     #[serde(skip_serializing_if = "Chat::is_default")]
     pub chat: Chat,
@@ -112,6 +115,7 @@ mod tests {
             r#"{"kind":"empty"}"#,
             r#"{"kind":"gzip_bomb"}"#,
             r#"{"kind":"unknown_strings"}"#,
+            r#"{"kind":"renamed","from":"id","to":"identifier"}"#,
             r#"{"kind":"redirect","location":"http://127.0.0.1:1/"}"#,
         ] {
             Settings::read(format!(r#"{{"fault":{fault},"times":2}}"#).as_bytes()).unwrap();

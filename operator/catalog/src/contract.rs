@@ -48,6 +48,7 @@ pub(crate) fn listed(provider: &ProviderType) -> Option<Listed> {
     Some(match provider.info()?.pricing_unit {
         PricingUnit::UsdPerTokenString | PricingUnit::UsdPerToken => Listed::In(Unit::PerToken),
         PricingUnit::UsdPerMtok => Listed::In(Unit::PerMTok),
+        PricingUnit::UsdCentPer100Mtok => Listed::In(Unit::CentPer100MTok),
         PricingUnit::None => Listed::Nothing,
     })
 }
@@ -57,7 +58,7 @@ pub(crate) fn is_local(provider: &ProviderType) -> bool {
     provider.info().is_some_and(|info| info.local)
 }
 
-/// Fills in what follows from the list by the contracts: the overlay's price, then family, strengths and tier.
+/// Fills in what follows from the list by the contracts: the overlay's facts, then family, strengths and tier.
 pub(crate) fn infer(entry: &mut ModelCatalogEntry) {
     let stated = &entry.pricing;
     // A price that is listed, free or dynamic stays: the vendor knows better.

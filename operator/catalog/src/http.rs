@@ -3,6 +3,7 @@
 //! A source never sees the credential: it is in the client, and every message goes through its redaction.
 
 mod body;
+mod link;
 mod place;
 mod retry;
 mod status;
@@ -63,6 +64,8 @@ pub enum Reply<T> {
         value: T,
         /// Its ETag.
         etag: Option<String>,
+        /// Where its `Link` header says that the list goes on.
+        next: Option<String>,
     },
 }
 
@@ -238,19 +241,21 @@ impl Http {
             return Err(self.refused(request.url, response).await);
         }
         let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let next = link::next(response.headers());
         let bytes = body::read(response, self.max_body_bytes)
             .await
             .map_err(|problem| self.failure(problem.class, request.url, &problem.what, problem.advice))?;
         let value = parse(&bytes).map_err(|error| self.unreadable(request.url, &error))?;
-        Ok(Reply::Fresh { value, etag })
+        Ok(Reply::Fresh { value, etag, next })
     }
 
     /// An error status, with what the provider itself says about it.
     async fn refused(&self, url: &Url, response: reqwest::Response) -> FetchFailure {
         let status = response.status();
-        let verdict = status::verdict(status, response.headers(), self.credential.is_some());
-        let retry_after = retry::retry_after(response.headers());
+        let headers = response.headers().clone();
+        let retry_after = retry::retry_after(&headers);
         let words = body::error_words(response).await;
+        let verdict = status::verdict(status, &headers, &words, self.credential.is_some());
         // Redacted before it is cut: half a credential is still a secret.
         let words = clip(&self.redact(&words), MAX_QUOTED);
         let said = if words.is_empty() { String::new() } else { format!(" ({words})") };

@@ -9,6 +9,7 @@ pub mod http;
 pub mod listing;
 mod normalise;
 mod object;
+pub mod pages;
 mod read;
 pub mod registry;
 pub mod sources;

@@ -7,6 +7,7 @@ use vox_contracts::discovery::{FailureClass, MAX_REFUSALS, RowRefusal};
 
 use crate::http::error_words;
 use crate::object::Object;
+use crate::pages::Pages;
 use crate::text::{MAX_QUOTED, clip};
 
 /// A longer answer is no error message, in bytes.
@@ -21,6 +22,32 @@ pub struct Listing {
     pub refusals: Refusals,
     /// The answer's ETag, when one answer was the whole list.
     pub etag: Option<String>,
+}
+
+impl Listing {
+    /// Reads rows as `T` and makes entries of them. What is not offered (`None`) is no entry and no refusal.
+    pub(crate) fn of_rows<'a, T: Deserialize<'a>>(
+        rows: &[&'a RawValue],
+        entry: impl Fn(T) -> Result<Option<ModelCatalogEntry>, String>,
+    ) -> Self {
+        let mut listing = Self { entries: Vec::with_capacity(rows.len()), ..Self::default() };
+        for (index, raw) in rows.iter().enumerate() {
+            let read = read_row(index, raw)
+                .and_then(|row| entry(row).map_err(|reason| refusal(index, raw, &reason)));
+            match read {
+                Ok(found) => listing.entries.extend(found),
+                Err(refused) => listing.refusals.push(refused),
+            }
+        }
+        listing
+    }
+}
+
+impl Pages for Listing {
+    fn add(&mut self, page: Self) {
+        self.entries.extend(page.entries);
+        self.refusals.extend(page.refusals);
+    }
 }
 
 /// Refused rows: all are counted, the first [`MAX_REFUSALS`] are named.

@@ -7,9 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use vox_contracts::ModelCatalogEntry;
-use vox_contracts::entry::{Pricing, Supports};
+use vox_contracts::entry::MAX_ALIASES;
 use vox_contracts::price::{Stated, Unit, Usd};
-use vox_contracts::{ModelTier, ProviderType, UsdPerMTok};
+use vox_contracts::{ProviderType, UsdPerMTok};
 
 use crate::text::clip;
 
@@ -17,13 +17,21 @@ use crate::text::clip;
 const MAX_ID_BYTES: usize = 256;
 /// The longest name for people, in characters.
 const MAX_NAME_CHARS: usize = 200;
+/// The longest text about sizes that is kept, in characters.
+const MAX_FACT_CHARS: usize = 32;
 /// How much of an unknown word is shown, in characters.
 const MAX_WORD_CHARS: usize = 64;
 /// How many distinct unknown texts are remembered (and so warned about) in a process.
 const MAX_UNKNOWN: usize = 1000;
 
-/// An entry that says nothing yet but who serves which model. The tier is a stand-in until it is inferred.
+/// An entry that says nothing yet but who serves which model.
 pub(crate) fn blank(id: &str, provider: &ProviderType) -> Result<ModelCatalogEntry, String> {
+    check_id(id)?;
+    Ok(ModelCatalogEntry::bare(id.to_owned(), provider.clone()))
+}
+
+/// Why a text is no id.
+pub(crate) fn check_id(id: &str) -> Result<(), String> {
     if id.is_empty() {
         return Err("the id is empty".to_owned());
     }
@@ -33,29 +41,37 @@ pub(crate) fn blank(id: &str, provider: &ProviderType) -> Result<ModelCatalogEnt
     if id.trim() != id || id.chars().any(char::is_control) {
         return Err("the id has control characters, or white space around it".to_owned());
     }
-    Ok(ModelCatalogEntry {
-        model_id: id.to_owned(),
-        provider: provider.clone(),
-        family: None,
-        display_name: None,
-        context_length_tokens: None,
-        max_output_tokens: None,
-        input_modalities: Vec::new(),
-        output_modalities: Vec::new(),
-        pricing: Pricing::default(),
-        supports: Supports::default(),
-        strengths: Vec::new(),
-        tier: ModelTier::Standard,
-        availability: None,
-        local: None,
-        created_at: None,
-        expires_at: None,
-    })
+    Ok(())
 }
 
 /// A name for people, unless it says no more than the id.
 pub(crate) fn display_name(name: Option<&str>, id: &str) -> Option<String> {
     name.map(|name| clip(name, MAX_NAME_CHARS)).filter(|name| !name.is_empty() && name != id)
+}
+
+/// A short fact about weights (`7.6B`, `Q4_K_M`); `unknown` is none.
+pub(crate) fn fact(text: &Option<String>) -> Option<String> {
+    text.as_deref()
+        .map(|text| clip(text, MAX_FACT_CHARS))
+        .filter(|text| !text.is_empty() && !text.eq_ignore_ascii_case("unknown"))
+}
+
+/// A number of parameters, as model names write it.
+pub(crate) fn parameters(count: u64) -> Option<String> {
+    let tenths = |of: u64| {
+        let tenths = (count + of / 20) / (of / 10);
+        if tenths.is_multiple_of(10) {
+            (tenths / 10).to_string()
+        } else {
+            format!("{}.{}", tenths / 10, tenths % 10)
+        }
+    };
+    match count {
+        0 | 10_000_000_000_000_000.. => None,
+        1_000_000_000.. => Some(format!("{}B", tenths(1_000_000_000))),
+        1_000_000.. => Some(format!("{}M", tenths(1_000_000))),
+        _ => Some(count.to_string()),
+    }
 }
 
 /// A number of tokens; vendors write 0 for "unknown".
@@ -114,6 +130,24 @@ pub(crate) fn date_or_time(text: Option<&str>) -> Option<String> {
     let text = text?.trim();
     let known = text.parse::<Timestamp>().is_ok() || text.parse::<jiff::civil::Date>().is_ok();
     known.then(|| text.to_owned())
+}
+
+/// When a model came, as a date or a time; the first days of 1970 are a server that does not know.
+pub(crate) fn model_time(text: Option<&str>) -> Option<String> {
+    date_or_time(text).filter(|text| !text.starts_with("1970-01-"))
+}
+
+/// Other ids of a model: those that could be ids, each once, none of them the model's own.
+pub(crate) fn aliases(raw: Option<&RawValue>, id: &str) -> Vec<String> {
+    let listed: Vec<String> = raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+    let mut aliases: Vec<String> = Vec::new();
+    for alias in listed.into_iter().filter(|alias| alias != id && check_id(alias).is_ok()) {
+        if aliases.len() < MAX_ALIASES && !aliases.contains(&alias) {
+            aliases.push(alias);
+        }
+    }
+    aliases.sort_unstable();
+    aliases
 }
 
 /// What a model reads, in the words of the catalog's schema.
@@ -186,6 +220,21 @@ mod tests {
     fn modalities_are_in_the_schemas_words_and_unknown_ones_are_left_out() {
         assert_eq!(output_modalities(["text", "embeddings", "smell", "text", ""]), ["text", "embedding"]);
         assert_eq!(input_modalities(["text", "pdf", "embedding"]), ["text", "file"]);
+    }
+
+    #[test]
+    fn parameters_are_written_as_in_names() {
+        for (count, text) in [
+            (8_190_735_360, Some("8.2B")),
+            (70_000_000_000, Some("70B")),
+            (494_032_768, Some("494M")),
+            (22_700_000, Some("22.7M")),
+            (512, Some("512")),
+            (0, None),
+            (u64::MAX, None),
+        ] {
+            assert_eq!(parameters(count).as_deref(), text, "{count}");
+        }
     }
 
     #[test]

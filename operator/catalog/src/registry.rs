@@ -38,6 +38,11 @@ pub fn source(kind: CatalogKind) -> &'static dyn ModelCatalog {
         CatalogKind::Openrouter => &sources::openrouter::OpenRouter,
         CatalogKind::Ollama => &sources::ollama::Ollama,
         CatalogKind::OpenaiCompatible => &sources::openai_compatible::OpenAiCompatible,
+        CatalogKind::Anthropic => &sources::anthropic::Anthropic,
+        CatalogKind::Google => &sources::google::Google,
+        CatalogKind::Huggingface => &sources::huggingface::HuggingFace,
+        CatalogKind::LlamaCpp => &sources::llama_cpp::LlamaCpp,
+        CatalogKind::LmStudio => &sources::lm_studio::LmStudio,
     }
 }
 
@@ -47,7 +52,8 @@ pub fn source(kind: CatalogKind) -> &'static dyn ModelCatalog {
 /// When the target's endpoint is no base URL.
 pub(crate) fn list_url(target: &FetchTarget, default: &str) -> Result<Url, FetchFailure> {
     let path = contract::list_endpoint(&target.provider).unwrap_or(default);
-    join(&target.endpoint, path).map_err(|reason| bad_endpoint(&reason))
+    let base = target.list_base.as_deref().unwrap_or(&target.endpoint);
+    join(base, path).map_err(|reason| bad_endpoint(&reason))
 }
 
 /// An endpoint that cannot be asked at all.

@@ -205,9 +205,18 @@ async fn an_endpoint_that_is_no_base_url_is_never_asked() {
 #[tokio::test]
 async fn a_wrong_key_is_named_but_never_shown_even_when_the_server_repeats_it() {
     let server = Running::start().await.unwrap();
-    for provider in
-        [Provider::OpenRouter, Provider::Ollama, Provider::OpenAi, Provider::Mistral, Provider::Vllm]
-    {
+    for provider in [
+        Provider::OpenRouter,
+        Provider::Ollama,
+        Provider::OpenAi,
+        Provider::Mistral,
+        Provider::Vllm,
+        Provider::Anthropic,
+        // These two answer 400.
+        Provider::Google,
+        Provider::Xai,
+        Provider::HuggingFace,
+    ] {
         set(&server, provider, r#"{"key":"right-key"}"#);
         let mut target = target(&server, provider);
         // Ollama's own servers take no key; behind a custom name they do.

@@ -17,29 +17,30 @@ async fn every_provider_gives_a_catalog() {
         (Provider::OpenAi, 119),
         // One of eight is not active.
         (Provider::Groq, 7),
-        // Two of 57 ids stand there twice.
+        // Two of 57 ids stand there twice, in other words.
         (Provider::Mistral, 55),
         (Provider::Vllm, 2),
+        // One of six is retired.
+        (Provider::Anthropic, 5),
+        // Two of eight neither write nor embed.
+        (Provider::Google, 6),
+        (Provider::HuggingFace, 7),
+        (Provider::Xai, 4),
+        (Provider::Cohere, 5),
+        (Provider::Cerebras, 2),
+        (Provider::SambaNova, 3),
+        (Provider::DeepSeek, 2),
+        (Provider::Together, 4),
+        (Provider::Perplexity, 2),
+        (Provider::LlamaCpp, 1),
+        (Provider::LmStudio, 3),
     ] {
         let fetched = catalog(&target(&server, provider)).await;
-        assert_eq!(fetched.entries.len(), models, "{provider:?}");
+        let refused = if provider == Provider::Mistral { 2 } else { 0 };
+        assert_eq!((fetched.entries.len(), fetched.refused), (models, refused), "{:?}", fetched.refusals);
         assert!(fetched.entries.is_sorted_by(|a, b| a.model_id < b.model_id), "{provider:?}");
-        assert!(fetched.etag.is_some(), "{provider:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_list_in_pages_is_the_same_catalog_as_a_whole_one() {
-    let server = Running::start().await.unwrap();
-    let target = target(&server, Provider::OpenRouter);
-    let whole = catalog(&target).await;
-    for settings in [r#"{"page_size":100}"#, r#"{"page_size":100,"no_page_links":true}"#] {
-        set(&server, Provider::OpenRouter, settings);
-        server.wire.forget_counts();
-        let paged = catalog(&target).await;
-        assert_eq!(paged.entries, whole.entries, "{settings}");
-        assert_eq!(paged.etag, None, "the etag of one page is not the list's");
-        assert_eq!(server.wire.total(Provider::OpenRouter), 4, "{settings}");
+        // What llama.cpp's properties say is not in its list.
+        assert_eq!(fetched.etag.is_some(), provider != Provider::LlamaCpp, "{provider:?}");
     }
 }
 
@@ -76,9 +77,13 @@ async fn uptimes_come_from_each_models_working_endpoints() {
         let availability = entry.availability.as_ref().unwrap();
         assert_eq!(availability.endpoints, Some(2), "the third has a negative status");
         assert!(availability.uptime_percent.is_some());
+        let [north, south] = &availability.served_by[..] else { panic!("{availability:?}") };
+        assert_eq!((north.name.as_str(), north.quantization.as_deref()), ("north", Some("fp8")));
+        assert_eq!((north.zero_data_retention, south.zero_data_retention), (Some(true), Some(false)));
+        assert_eq!(north.pricing, entry.pricing);
     }
     assert_eq!(fetched.etag, None);
-    assert_eq!(server.wire.total(Provider::OpenRouter), 21);
+    assert_eq!(server.wire.total(Provider::OpenRouter), 22, "the list, who keeps nothing, and each model");
 }
 
 #[tokio::test]
@@ -171,6 +176,44 @@ async fn words_that_nobody_knows_do_no_harm() {
         let fetched = catalog(&target).await;
         assert_eq!((fetched.entries.len(), fetched.refused), (healthy, 0), "{provider:?}");
     }
+}
+
+#[tokio::test]
+async fn a_llama_cpp_server_serves_the_context_of_a_slot() {
+    let server = Running::start().await.unwrap();
+    let target = target(&server, Provider::LlamaCpp);
+    let context = async || catalog(&target).await.entries[0].context_length_tokens;
+    assert_eq!(context().await, Some(8192), "not what was trained");
+    set(&server, Provider::LlamaCpp, r#"{"fault":{"kind":"status","status":404},"only":"props"}"#);
+    assert_eq!(context().await, Some(40_960), "its list says no more");
+}
+
+#[tokio::test]
+async fn an_old_lm_studio_is_asked_as_openai_is() {
+    let server = Running::start().await.unwrap();
+    let target = target(&server, Provider::LmStudio);
+    let loaded = |entries: &[vox_contracts::ModelCatalogEntry]| {
+        entries.iter().find(|entry| entry.model_id.ends_with("qwen3-8b")).unwrap().clone()
+    };
+    let entry = loaded(&catalog(&target).await.entries);
+    assert_eq!(entry.context_length_tokens, Some(8192), "as loaded");
+    assert_eq!(entry.local.unwrap().quantization.as_deref(), Some("Q4_K_M"));
+    for fault in [r#"{"kind":"status","status":404}"#, r#"{"kind":"html"}"#] {
+        set(&server, Provider::LmStudio, &format!(r#"{{"fault":{fault},"only":"api/v1"}}"#));
+        let entries = catalog(&target).await.entries;
+        assert_eq!((entries.len(), loaded(&entries).context_length_tokens), (3, None), "{fault}");
+    }
+}
+
+/// The row that is not active lost its name, too, and is still not offered.
+#[tokio::test]
+async fn a_field_with_another_name_costs_its_own_provider_only() {
+    let server = Running::start().await.unwrap();
+    set(&server, Provider::Groq, r#"{"fault":{"kind":"renamed","from":"id","to":"identifier"}}"#);
+    let broken = common::failure(&target(&server, Provider::Groq)).await;
+    assert!(broken.message.contains("none of the 7 listed rows is a model"), "{broken:?}");
+    assert!(broken.message.contains("the row has no id"), "{broken:?}");
+    assert_eq!(catalog(&target(&server, Provider::Cerebras)).await.entries.len(), 2);
 }
 
 #[tokio::test]

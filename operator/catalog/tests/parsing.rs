@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers of tests are not in `#[test]` functions.
 
 use vox_catalog::listing::Listing;
+use vox_catalog::sources::openrouter::endpoints;
 use vox_catalog::sources::{ollama, openai_compatible, openrouter};
 use vox_contracts::discovery::FailureClass;
 use vox_contracts::entry::Pricing;
@@ -9,7 +10,7 @@ use vox_contracts::{ModelCatalogEntry, ProviderType};
 
 fn openrouter(rows: &str) -> Listing {
     let body = format!(r#"{{"data":[{rows}]}}"#);
-    openrouter::parse_models(body.as_bytes(), &ProviderType::OpenRouter).unwrap().listing
+    openrouter::parse_models(body.as_bytes(), &ProviderType::OpenRouter).unwrap().value
 }
 
 fn one(listing: Listing) -> ModelCatalogEntry {
@@ -120,10 +121,10 @@ fn endpoints_that_do_not_work_do_not_count() {
     let body = br#"{"data":{"endpoints":[
         {"status":0,"uptime_last_1d":99.12345},{"uptime_last_1d":98.5},{"status":-2,"uptime_last_1d":100},
         {"status":0,"uptime_last_1d":null},{"status":0,"uptime_last_1d":250},{"status":"odd"}]}}"#;
-    let availability = openrouter::parse_endpoints(body).unwrap().unwrap();
+    let availability = endpoints::parse_endpoints(body).unwrap();
     assert_eq!(availability.uptime_percent.as_deref(), Some("99.123"));
     assert_eq!(availability.endpoints, Some(4));
-    let none = openrouter::parse_endpoints(br#"{"data":{"endpoints":[]}}"#).unwrap().unwrap();
+    let none = endpoints::parse_endpoints(br#"{"data":{"endpoints":[]}}"#).unwrap();
     assert_eq!((none.uptime_percent, none.endpoints), (None, Some(0)));
 }
 

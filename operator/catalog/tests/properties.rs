@@ -3,16 +3,23 @@
 
 use proptest::prelude::*;
 use vox_catalog::listing::Listing;
-use vox_catalog::sources::{ollama, openai_compatible, openrouter};
+use vox_catalog::sources::openrouter::endpoints;
+use vox_catalog::sources::{
+    anthropic, google, huggingface, llama_cpp, ollama, openai_compatible, openrouter,
+};
 use vox_contracts::ProviderType;
 
 fn all_parsers(body: &[u8]) {
     let custom = ProviderType::Custom("models.acme.test".to_owned());
     let listings: Vec<Listing> = [
-        openrouter::parse_models(body, &ProviderType::OpenRouter).map(|page| page.listing),
+        openrouter::parse_models(body, &ProviderType::OpenRouter).map(|page| page.value),
+        anthropic::parse(body, &ProviderType::Anthropic).map(|page| page.value),
+        google::parse(body, &ProviderType::Google).map(|page| page.value),
         ollama::parse_tags(body, &ProviderType::Ollama),
         openai_compatible::parse(body, &custom),
         openai_compatible::parse(body, &ProviderType::HuggingFace),
+        openai_compatible::parse(body, &ProviderType::XAi),
+        openai_compatible::parse(body, &ProviderType::LmStudio),
     ]
     .into_iter()
     .flatten()
@@ -25,7 +32,10 @@ fn all_parsers(body: &[u8]) {
             assert_eq!(serde_json::from_str::<vox_contracts::ModelCatalogEntry>(&json).unwrap(), *entry);
         }
     }
-    let _ = openrouter::parse_endpoints(body);
+    let _ = endpoints::parse_endpoints(body);
+    let _ = endpoints::parse_zero_retention(body);
+    let _ = huggingface::parse_page(body);
+    let _ = llama_cpp::parse_props(body);
     let _ = ollama::parse_show(body);
 }
 
@@ -90,6 +100,37 @@ fn key() -> impl Strategy<Value = String> {
         "model_info",
         "general.architecture",
         "parameters",
+        "displayName",
+        "inputTokenLimit",
+        "supportedGenerationMethods",
+        "nextPageToken",
+        "has_more",
+        "last_id",
+        "max_input_tokens",
+        "lifecycle",
+        "deprecated_at",
+        "deprecation",
+        "deprecation_replacement_model",
+        "aliases",
+        "prompt_text_token_price",
+        "completion_text_token_price",
+        "utc_start",
+        "utc_end",
+        "key",
+        "loaded_instances",
+        "config",
+        "quantization",
+        "gated",
+        "private",
+        "safetensors",
+        "total",
+        "default_generation_settings",
+        "tag",
+        "provider_name",
+        "model_id",
+        "pagination",
+        "page",
+        "totalPage",
     ])
     .prop_map(str::to_owned)
 }
@@ -123,6 +164,62 @@ proptest! {
         let whole = br#"{"data":[{"id":"acme/alpha-1","context_length":1000,"x":"y"}]}"#;
         prop_assert!(openrouter::parse_models(&whole[..at], &ProviderType::OpenRouter).is_err());
     }
+}
+
+/// The rows of a family's list, with a value that does not belong in one of its fields.
+fn with_odd(field: &str, value: &str) -> Vec<(ProviderType, String)> {
+    vec![
+        (
+            ProviderType::OpenRouter,
+            format!(r#"{{"id":"acme/a","pricing":{{"prompt":{value},"completion":"1"}}}}"#),
+        ),
+        (ProviderType::Cerebras, format!(r#"{{"id":"acme/a","pricing":{{"{field}":{value}}}}}"#)),
+        (ProviderType::Perplexity, format!(r#"{{"id":"acme/a","pricing":{{"input":{value},"output":1}}}}"#)),
+        (ProviderType::XAi, format!(r#"{{"id":"acme/a","prompt_text_token_price":{value}}}"#)),
+    ]
+}
+
+fn parsed(provider: &ProviderType, row: &str) -> Listing {
+    let body = format!(r#"{{"data":[{row}]}}"#);
+    match provider {
+        ProviderType::OpenRouter => openrouter::parse_models(body.as_bytes(), provider).unwrap().value,
+        _ => openai_compatible::parse(body.as_bytes(), provider).unwrap(),
+    }
+}
+
+#[test]
+fn a_price_is_known_unknown_or_a_refusal_with_field_and_value() {
+    for (provider, row) in with_odd("prompt", "null").into_iter().chain(with_odd("prompt", "-1")) {
+        let entry = parsed(&provider, &row).entries.remove(0);
+        assert!(!entry.pricing.is_known() && entry.pricing.input_usd_per_mtok.is_none(), "{provider}: {row}");
+    }
+    for (provider, row) in with_odd("prompt", "\"1e-7\"").into_iter().chain(with_odd("prompt", "1e-7")) {
+        let entry = parsed(&provider, &row).entries.remove(0);
+        assert!(entry.pricing.input_usd_per_mtok.is_some_and(|price| !price.is_free()), "{provider}: {row}");
+    }
+    for odd in ["\"NaN\"", "\"Infinity\"", "\"-0.5\"", "\"free\"", "{}", "true"] {
+        for (provider, row) in with_odd("prompt", odd) {
+            let listing = parsed(&provider, &row);
+            let [refusal] = listing.refusals.named() else { panic!("{provider}: {row}: {listing:?}") };
+            assert_eq!(refusal.row, "acme/a");
+            assert!(refusal.reason.contains("pr"), "{provider}: {refusal:?}");
+            if odd.starts_with('"') {
+                assert!(refusal.reason.contains(odd), "the value is named: {provider}: {refusal:?}");
+            }
+        }
+    }
+    // NaN is no JSON at all.
+    let body = br#"{"data":[{"id":"a","pricing":{"prompt":NaN}}]}"#;
+    assert!(openai_compatible::parse(body, &ProviderType::Cerebras).is_err());
+}
+
+#[test]
+fn an_id_of_ten_thousand_bytes_is_refused_and_named_in_short() {
+    let id = "a".repeat(10_240);
+    let listing = parsed(&ProviderType::Groq, &format!(r#"{{"id":"{id}"}},{{"id":"fine"}}"#));
+    assert_eq!(listing.entries.len(), 1);
+    let refusal = &listing.refusals.named()[0];
+    assert!(refusal.row.len() < 300 && refusal.reason.contains("longer than 256 bytes"), "{refusal:?}");
 }
 
 #[test]

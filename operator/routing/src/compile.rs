@@ -67,7 +67,7 @@ pub fn compile(
                 id,
                 upstream: upstream.name.clone(),
                 source: source.clone(),
-                entry,
+                entry: entry.to_decide_with(),
                 listed: None,
                 layers: BTreeMap::new(),
                 tags: tags.clone(),

@@ -181,6 +181,7 @@ fn a_long_prompt_costs_what_long_prompts_cost() {
         above_input_tokens: 1_000,
         input_usd_per_mtok: "4".parse().ok(),
         output_usd_per_mtok: None,
+        cache_read_usd_per_mtok: None,
     }];
     let router = router(Policy::default(), vec![dear]);
     let worst = |input_tokens| {

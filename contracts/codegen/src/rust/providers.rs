@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use super::{Variant, drift_guard, header, option_str, pascal, string_enum};
-use crate::model::{AuthStyle, Named, Provider, Providers};
+use crate::model::{AuthStyle, DiscoverySource, Named, Provider, Providers};
 
 const CONTRACT: &str = "providers.v1.yaml";
 
 /// Renders the file; `bytes` is the contract as it stands on disk.
-pub(crate) fn render(contract: &Providers, bytes: &[u8]) -> String {
+pub(crate) fn render(contract: &Providers, sources: &[DiscoverySource], bytes: &[u8]) -> String {
     let mut out = header(CONTRACT);
     out.push_str(
         "//! Who serves models, and how each of them is spoken to.\n\n\
@@ -35,6 +35,7 @@ pub(crate) fn render(contract: &Providers, bytes: &[u8]) -> String {
     out.push_str(PROVIDER_IMPLS);
     out.push_str(INFO);
     out.push_str(&table(&contract.providers));
+    out.push_str(&by_name(&contract.providers, sources));
     out
 }
 
@@ -227,6 +228,8 @@ pub struct ProviderInfo {
     pub headers: &'static [(&'static str, &'static str)],
     /// Path of the model list, after the base URL.
     pub list_endpoint: Option<&'static str>,
+    /// Where the model list is, without a trailing slash, when it is not below `base_url`.
+    pub list_base_url: Option<&'static str>,
     /// Which source reads its model list; none when there is none yet.
     pub catalog: Option<CatalogKind>,
     /// How its model list writes prices.
@@ -256,7 +259,7 @@ fn table(providers: &[Provider]) -> String {
             "ProviderInfo {{ provider: ProviderType::{}, name: {:?}, display_name: {:?}, description: {:?}, \
              base_url: {}, credential: {}, key_prefixes: &{:?}, list_requires_credential: {}, openai_compatible: {}, \
              route_kind: ChatRouteBackend::{}, fallback_kind: {fallback}, auth_style: AuthStyle::{}, \
-             headers: &[{headers}], list_endpoint: {}, catalog: {catalog}, pricing_unit: PricingUnit::{}, \
+             headers: &[{headers}], list_endpoint: {}, list_base_url: {}, catalog: {catalog}, pricing_unit: PricingUnit::{}, \
              semconv_name: {:?}, local: {} }},",
             p.variant,
             p.name,
@@ -270,20 +273,28 @@ fn table(providers: &[Provider]) -> String {
             pascal(&p.route_kind),
             pascal(&p.auth_style),
             option_str(p.list_endpoint.as_deref()),
+            option_str(p.list_base_url.as_deref()),
             pascal(&p.pricing_unit),
             p.semconv_name,
             p.local,
         );
     }
-    let compatible: String = providers
+    format!(
+        "/// Every provider of the contract, in its order.\npub static PROVIDERS: [ProviderInfo; {}] = [{rows}];\n\n",
+        providers.len()
+    )
+}
+
+/// Names that a resource gives beside `openAICompatible`.
+fn by_name(providers: &[Provider], sources: &[DiscoverySource]) -> String {
+    let named = |catalog: &str| sources.iter().any(|source| source.is_by_name() && source.catalog == catalog);
+    let names: String = providers
         .iter()
-        .filter(|p| p.catalog.as_deref() == Some("openai-compatible"))
-        .map(|p| format!("{:?},", p.name))
+        .filter(|provider| provider.catalog.as_deref().is_some_and(named))
+        .map(|provider| format!("{:?},", provider.name))
         .collect();
     format!(
-        "/// Every provider of the contract, in its order.\npub static PROVIDERS: [ProviderInfo; {}] = [{rows}];\n\n\
-         /// Names of the providers whose list the OpenAI-compatible source reads.\n\
-         pub const OPENAI_COMPATIBLE: &[&str] = &[{compatible}];\n",
-        providers.len()
+        "/// Names of the providers that take OpenAI's chat completions and whose list a source reads.\n\
+         pub const OPENAI_COMPATIBLE: &[&str] = &[{names}];\n"
     )
 }

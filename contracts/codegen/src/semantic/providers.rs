@@ -26,18 +26,21 @@ pub(crate) fn check(contracts: &Contracts) -> Findings {
     );
     let (routes, units) = (names(&document.route_kinds), names(&document.pricing_units));
     let styles = document.auth_styles.iter().map(|style| style.name.as_str()).collect();
-    let catalogs = contracts
-        .routing
-        .discovery
-        .sources
-        .iter()
-        .map(|source| source.catalog.as_str())
-        .collect::<BTreeSet<_>>();
+    let sources = &contracts.routing.discovery.sources;
+    let catalogs = sources.iter().map(|source| source.catalog.as_str()).collect::<BTreeSet<_>>();
     for (index, provider) in document.providers.iter().enumerate() {
         let at = format!("/providers/{index}");
         findings.known(format_args!("{at}/route_kind"), &provider.route_kind, &routes, "route kind");
         findings.known(format_args!("{at}/auth_style"), &provider.auth_style, &styles, "auth style");
         findings.known(format_args!("{at}/pricing_unit"), &provider.pricing_unit, &units, "pricing unit");
+        let by_name =
+            |catalog: &str| sources.iter().any(|source| source.is_by_name() && source.catalog == catalog);
+        if provider.catalog.as_deref().is_some_and(by_name) && !provider.openai_compatible {
+            findings.add(
+                format_args!("{at}/catalog"),
+                "is chosen by name beside openAICompatible, but the provider does not take chat completions",
+            );
+        }
         if let Some(catalog) = &provider.catalog {
             findings.known(
                 format_args!("{at}/catalog"),
@@ -49,18 +52,8 @@ pub(crate) fn check(contracts: &Contracts) -> Findings {
                 findings.add(format_args!("{at}/list_endpoint"), "is null, but a source is to read the list");
             }
         }
-        if let Some(url) = &provider.base_url {
-            match Url::parse(url) {
-                Ok(url)
-                    if url.host_str().is_none() || !url.username().is_empty() || url.password().is_some() =>
-                {
-                    findings.add(format_args!("{at}/base_url"), "must have a host and no credentials");
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    findings.add(format_args!("{at}/base_url"), format!("{url:?} is no URL: {error}"))
-                }
-            }
+        for (field, url) in [("base_url", &provider.base_url), ("list_base_url", &provider.list_base_url)] {
+            base_url(&mut findings, format_args!("{at}/{field}"), url.as_deref());
         }
         if let Some(kind) = &provider.fallback_kind {
             let resolvable = document.providers.iter().any(|other| {
@@ -83,6 +76,18 @@ pub(crate) fn check(contracts: &Contracts) -> Findings {
         }
     }
     findings
+}
+
+/// An address that calls can begin with.
+fn base_url(findings: &mut Findings, at: impl std::fmt::Display, url: Option<&str>) {
+    let Some(text) = url else { return };
+    match Url::parse(text) {
+        Ok(url) if url.host_str().is_none() || !url.username().is_empty() || url.password().is_some() => {
+            findings.add(at, "must have a host and no credentials");
+        }
+        Ok(_) => {}
+        Err(error) => findings.add(at, format!("{text:?} is no URL: {error}")),
+    }
 }
 
 pub(crate) fn check_overlay(contracts: &Contracts) -> Findings {

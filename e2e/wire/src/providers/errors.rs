@@ -11,13 +11,23 @@ impl Provider {
         match self {
             Self::OpenRouter => json!({"error": {"message": message, "code": status}}),
             Self::Ollama => json!({"error": message}),
-            Self::OpenAi | Self::Groq => {
+            Self::HuggingFace => json!({"error": message}),
+            Self::Xai => json!({"code": "invalid-argument", "error": message}),
+            Self::Cohere => json!({"message": message, "id": "00000000-0000-0000-0000-000000000000"}),
+            Self::Perplexity => json!({"error": {"message": message, "type": "error", "code": status}}),
+            Self::OpenAi
+            | Self::Groq
+            | Self::Cerebras
+            | Self::SambaNova
+            | Self::DeepSeek
+            | Self::Together
+            | Self::LmStudio => {
                 let (kind, code) = openai(status);
                 json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
             }
             Self::Mistral if status == 401 => json!({"detail": message}),
             Self::Mistral => json!({"object": "error", "message": message, "type": "error", "code": null}),
-            Self::Vllm => {
+            Self::Vllm | Self::LlamaCpp => {
                 json!({"error": {"message": message, "type": "error", "param": null, "code": status}})
             }
             Self::Anthropic => {

@@ -3,9 +3,12 @@
 use axum::body::Bytes;
 use serde_json::{Map, Value};
 
+use crate::settings::Settings;
+
 /// Which rows are shown, and under which key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct List {
+    /// Empty for a bare array.
     pub(crate) key: &'static str,
     pub(crate) offset: usize,
     pub(crate) limit: usize,
@@ -21,6 +24,18 @@ pub(crate) struct Listed {
 }
 
 impl List {
+    /// After which row the next page begins, if there is one. Where the settings say so, it is this page again.
+    pub(crate) fn next(self, listed: Listed, settings: &Settings) -> Option<usize> {
+        let end = self.offset.saturating_add(listed.shown);
+        let more = end < listed.total && listed.shown > 0;
+        more.then_some(if settings.loop_pages { self.offset } else { end })
+    }
+
+    /// The rows after so many, at most so many and no more than the settings allow.
+    pub(crate) fn page(key: &'static str, offset: usize, limit: usize, settings: &Settings) -> Self {
+        Self { key, offset, limit: limit.min(settings.page_size.unwrap_or(usize::MAX)) }
+    }
+
     /// All rows.
     pub(crate) const fn whole(key: &'static str) -> Self {
         Self { key, offset: 0, limit: usize::MAX }
@@ -32,7 +47,8 @@ impl List {
         rows: impl Iterator<Item = Value>,
         rest: impl FnOnce(Listed) -> Map<String, Value>,
     ) -> Bytes {
-        let mut body = format!("{{\"{}\":[", self.key).into_bytes();
+        let bare = self.key.is_empty();
+        let mut body = if bare { b"[".to_vec() } else { format!("{{\"{}\":[", self.key).into_bytes() };
         let mut listed = Listed { total: 0, shown: 0 };
         for row in rows {
             if listed.total >= self.offset && listed.shown < self.limit {
@@ -46,6 +62,9 @@ impl List {
             listed.total += 1;
         }
         body.push(b']');
+        if bare {
+            return Bytes::from(body);
+        }
         for (key, value) in rest(listed) {
             body.extend_from_slice(format!(",{}:{value}", Value::String(key)).as_bytes());
         }

@@ -1,4 +1,4 @@
-//! OpenAI and those who answer like it: Groq, Mistral, vLLM.
+//! OpenAI and those who answer like it, in one page.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,21 +13,39 @@ use super::{Asked, List, Provider};
 use crate::settings::Settings;
 use crate::state::Wire;
 
+/// Who they are, where each list is, and under which key.
+const LISTS: [(Provider, &str, &str); 10] = [
+    (Provider::OpenAi, "/models", "data"),
+    (Provider::Groq, "/models", "data"),
+    (Provider::Mistral, "/models", "data"),
+    (Provider::Vllm, "/models", "data"),
+    (Provider::Xai, "/language-models", "models"),
+    (Provider::Cerebras, "/models", "data"),
+    (Provider::SambaNova, "/models", "data"),
+    (Provider::DeepSeek, "/models", "data"),
+    (Provider::Together, "/models", ""),
+    (Provider::Perplexity, "/v1/models", "data"),
+];
+
 pub(crate) fn routes() -> Router<Wire> {
-    [Provider::OpenAi, Provider::Groq, Provider::Mistral, Provider::Vllm].into_iter().fold(
-        Router::new(),
-        |router, provider| {
-            let path = format!("{}/models", provider.base_path());
-            router.route(&path, get(async move |wire, headers| models(provider, wire, headers).await))
-        },
-    )
+    LISTS.into_iter().fold(Router::new(), |router, (provider, path, key)| {
+        let path = format!("{}{path}", provider.base_path());
+        let listed = path.clone();
+        router
+            .route(&path, get(async move |wire, headers| models(provider, listed, key, wire, headers).await))
+    })
 }
 
-async fn models(provider: Provider, State(wire): State<Wire>, headers: HeaderMap) -> Response {
-    let path = format!("{}/models", provider.base_path());
+async fn models(
+    provider: Provider,
+    path: String,
+    key: &'static str,
+    State(wire): State<Wire>,
+    headers: HeaderMap,
+) -> Response {
     let asked = Asked { wire, provider, path, page: String::new(), headers };
     let object = |_, _: &Settings| Map::from_iter([("object".to_owned(), json!("list"))]);
-    asked.list(List::whole("data"), |fact, _| row(provider, fact), object).await
+    asked.list(List::whole(key), |fact, _| row(provider, fact), object).await
 }
 
 fn row(provider: Provider, fact: &Value) -> Value {

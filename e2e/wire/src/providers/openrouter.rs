@@ -18,6 +18,7 @@ pub(crate) fn routes() -> Router<Wire> {
     Router::new()
         .route(LIST, get(models))
         .route(&format!("{LIST}/{{author}}/{{slug}}/endpoints"), get(endpoints))
+        .route("/openrouter/api/v1/endpoints/zdr", get(zero_retention))
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
@@ -43,9 +44,10 @@ fn page_of(paging: Paging, settings: &Settings) -> List {
 
 /// What stands beside the rows.
 fn rest(list: List, listed: Listed, settings: &Settings) -> Map<String, Value> {
-    let end = list.offset.saturating_add(listed.shown);
-    let next = (end < listed.total && !settings.no_page_links && listed.shown > 0)
-        .then(|| format!("{LIST}?offset={end}&limit={}", list.limit));
+    let next = list
+        .next(listed, settings)
+        .filter(|_| !settings.no_page_links)
+        .map(|offset| format!("{LIST}?offset={offset}&limit={}", list.limit));
     Map::from_iter([
         ("total_count".to_owned(), json!(listed.total)),
         ("links".to_owned(), json!({ "next": next })),
@@ -97,6 +99,14 @@ async fn endpoints(
         .await
 }
 
+/// Of every model, the endpoint in the north keeps nothing.
+async fn zero_retention(State(wire): State<Wire>, headers: HeaderMap) -> Response {
+    let path = "/openrouter/api/v1/endpoints/zdr".to_owned();
+    let asked = Asked { wire, provider: Provider::OpenRouter, path, page: String::new(), headers };
+    let row = |fact: &Value, _: &Settings| json!({"model_id": fact["id"], "tag": "north", "provider_name": "north"});
+    asked.list(List::whole("data"), row, |_, _| Map::new()).await
+}
+
 /// Two endpoints that work and one that does not, with an uptime made from the id.
 fn of_model(fact: &Value, settings: &Settings) -> Value {
     let id = fact["id"].as_str().unwrap_or_default();
@@ -104,7 +114,7 @@ fn of_model(fact: &Value, settings: &Settings) -> Value {
     let endpoint = |tag: &str, status: i32, uptime: f64| {
         json!({
             "name": format!("{tag} | {id}"), "model_id": id, "context_length": fact["context_length"],
-            "pricing": prices(fact, settings), "provider_name": tag, "tag": tag, "quantization": null,
+            "pricing": prices(fact, settings), "provider_name": tag, "tag": tag, "quantization": "fp8",
             "max_completion_tokens": fact["max_completion_tokens"], "max_prompt_tokens": null,
             "supported_parameters": fact["supported_parameters"], "status": status,
             "uptime_last_30m": null, "uptime_last_1d": uptime,

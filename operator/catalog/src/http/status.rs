@@ -13,14 +13,22 @@ pub(super) struct Verdict {
     pub(super) advice: String,
 }
 
-pub(super) fn verdict(status: StatusCode, headers: &HeaderMap, had_credential: bool) -> Verdict {
+const WRONG_KEY: &str =
+    "the credential is wrong or revoked: put a valid key into the Secret that credentialsRef names";
+
+/// What a status means; `words` are what the provider says about it.
+pub(super) fn verdict(status: StatusCode, headers: &HeaderMap, words: &str, had_credential: bool) -> Verdict {
     let (class, advice) = match status.as_u16() {
-        401 if had_credential => (
-            FailureClass::Unauthorized,
-            "the credential is wrong or revoked: put a valid key into the Secret that credentialsRef names",
-        ),
+        401 if had_credential => (FailureClass::Unauthorized, WRONG_KEY),
+        // Google and xAI answer a wrong key so.
+        400 if had_credential && words.to_ascii_lowercase().contains("api key") => {
+            (FailureClass::Unauthorized, WRONG_KEY)
+        }
         401 => (FailureClass::Unauthorized, "it asks for a credential: set credentialsRef"),
         402 => (FailureClass::Forbidden, "the account has no balance: top it up with the provider"),
+        403 if !had_credential => {
+            (FailureClass::Forbidden, "it may ask for a credential: set credentialsRef")
+        }
         403 => (FailureClass::Forbidden, "give the credential the right to list models, or use another"),
         404 | 405 => (
             FailureClass::EndpointNotFound,
@@ -76,13 +84,21 @@ mod tests {
             (307, UnexpectedStatus),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(verdict(status, &HeaderMap::new(), true).class, class, "{status}");
+            assert_eq!(verdict(status, &HeaderMap::new(), "", true).class, class, "{status}");
         }
     }
 
     #[test]
+    fn a_400_about_the_key_is_a_wrong_key() {
+        let class = |words| verdict(StatusCode::BAD_REQUEST, &HeaderMap::new(), words, true).class;
+        assert_eq!(class("API key not valid. Please pass a valid API key."), FailureClass::Unauthorized);
+        assert_eq!(class("Incorrect API key provided"), FailureClass::Unauthorized);
+        assert_eq!(class("no such parameter"), FailureClass::UnexpectedStatus);
+    }
+
+    #[test]
     fn a_401_without_a_credential_says_that_one_is_needed() {
-        let advice = verdict(StatusCode::UNAUTHORIZED, &HeaderMap::new(), false).advice;
+        let advice = verdict(StatusCode::UNAUTHORIZED, &HeaderMap::new(), "", false).advice;
         assert!(advice.contains("set credentialsRef"), "{advice}");
     }
 }

@@ -16,16 +16,13 @@ use vox_contracts::{ModelCatalogEntry, ProviderType, UsdPerMTok};
 use super::flags::Flags;
 use crate::filter;
 use crate::http::{Http, Reply, join};
-use crate::listing::{BodyError, Listing, read_body, read_row, refusal};
+use crate::listing::{BodyError, Listing, read_body};
 use crate::object::Object;
-use crate::read::{blank, tokens};
+use crate::read::{blank, fact, tokens};
 use crate::registry::{Answer, ModelCatalog, bad_endpoint, list_url};
-use crate::text::clip;
 
 /// How many models are shown at a time; a home server reads them from one disk.
 const CONCURRENT_DETAILS: usize = 4;
-/// The longest text about sizes that is kept, in characters.
-const MAX_FACT_CHARS: usize = 32;
 
 /// The source.
 #[derive(Debug)]
@@ -42,7 +39,7 @@ impl ModelCatalog for Ollama {
         let url = list_url(target, "/api/tags")?;
         let mut listing = match http.get(&url, etag, |body| parse_tags(body, &target.provider)).await? {
             Reply::NotModified => return Ok(Answer::NotModified),
-            Reply::Fresh { mut value, etag } => {
+            Reply::Fresh { mut value, etag, .. } => {
                 value.etag = etag;
                 value
             }
@@ -119,16 +116,7 @@ struct Details {
 /// When it is not such a list. A wrong row is refused, not the list.
 pub fn parse_tags(body: &[u8], provider: &ProviderType) -> Result<Listing, BodyError> {
     let Object(Tags { models }) = read_body(body)?;
-    let mut listing = Listing::default();
-    for (index, raw) in models.iter().enumerate() {
-        let entry = read_row(index, raw)
-            .and_then(|tag| entry(tag, provider).map_err(|reason| refusal(index, raw, &reason)));
-        match entry {
-            Ok(entry) => listing.entries.push(entry),
-            Err(refused) => listing.refusals.push(refused),
-        }
-    }
-    Ok(listing)
+    Ok(Listing::of_rows(&models, |tag| entry(tag, provider).map(Some)))
 }
 
 fn entry(tag: Tag<'_>, provider: &ProviderType) -> Result<ModelCatalogEntry, String> {
@@ -155,11 +143,6 @@ pub(super) fn free() -> Pricing {
 }
 
 fn weights(size: Option<u64>, details: &Details) -> Option<LocalWeights> {
-    let fact = |text: &Option<String>| {
-        text.as_deref()
-            .map(|text| clip(text, MAX_FACT_CHARS))
-            .filter(|text| !text.is_empty() && text != "unknown")
-    };
     let weights = LocalWeights {
         size_bytes: tokens(size),
         parameters: fact(&details.parameter_size),

@@ -3,11 +3,14 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use vox_contracts::UsdPerMTok;
-use vox_contracts::entry::{LongContextPrice, Pricing};
+use vox_contracts::entry::{HourPrice, LongContextPrice, Pricing};
 use vox_contracts::price::{Stated, Unit};
 
 use crate::object::Object;
-use crate::read::{charge, fixed, price, price_text};
+use crate::read::{charge, fixed, price, price_text, warn_once};
+
+/// How many prompt lengths, and how many times of the day, may have prices of their own; an entry holds no more.
+const MAX_CONDITIONS: usize = 16;
 
 /// The keys that are read. Prices stay JSON text until they are decimals.
 #[derive(Debug, Default, Deserialize)]
@@ -49,9 +52,26 @@ struct Override<'a> {
     #[serde(borrow)]
     completion: Option<&'a RawValue>,
     #[serde(borrow)]
+    input_cache_read: Option<&'a RawValue>,
+    #[serde(borrow)]
     utc_start: Option<&'a RawValue>,
     #[serde(borrow)]
     utc_end: Option<&'a RawValue>,
+}
+
+impl Override<'_> {
+    fn has_hours(&self) -> bool {
+        self.utc_start.is_some() || self.utc_end.is_some()
+    }
+
+    /// Input, output and cached input, where they are replaced.
+    fn read(&self, unit: Unit) -> Result<[Option<UsdPerMTok>; 3], String> {
+        Ok([
+            fixed(price("pricing.overrides.prompt", self.prompt, unit)?),
+            fixed(price("pricing.overrides.completion", self.completion, unit)?),
+            fixed(price("pricing.overrides.input_cache_read", self.input_cache_read, unit)?),
+        ])
+    }
 }
 
 impl Prices<'_> {
@@ -87,6 +107,8 @@ impl Prices<'_> {
             image_usd: charge("pricing.image", self.image)?,
             dynamic: false,
             long_context: self.long_context(unit)?,
+            batch: None,
+            hours: self.hours(unit)?,
         };
         if let Some(discount) = self.discount {
             apply_discount(&mut pricing, discount)?;
@@ -94,30 +116,54 @@ impl Prices<'_> {
         Ok(pricing)
     }
 
-    /// Later overrides win per key. Those for hours of the day are left out: a catalog holds for the whole day.
+    /// Later overrides win per key.
     fn long_context(&self, unit: Unit) -> Result<Vec<LongContextPrice>, String> {
         let mut steps: Vec<LongContextPrice> = Vec::new();
-        for change in self.overrides.iter().flatten() {
+        for change in self.overrides.iter().flatten().filter(|change| !change.has_hours()) {
             let Some(above) = change.min_prompt_tokens.filter(|above| *above > 0) else { continue };
-            if change.utc_start.is_some() || change.utc_end.is_some() {
-                continue;
-            }
-            let input = fixed(price("pricing.overrides.prompt", change.prompt, unit)?);
-            let output = fixed(price("pricing.overrides.completion", change.completion, unit)?);
+            let [input, output, cache_read] = change.read(unit)?;
+            let room = steps.len() < MAX_CONDITIONS;
             match steps.iter_mut().find(|step| step.above_input_tokens == above) {
                 Some(step) => {
                     step.input_usd_per_mtok = input.or(step.input_usd_per_mtok);
                     step.output_usd_per_mtok = output.or(step.output_usd_per_mtok);
+                    step.cache_read_usd_per_mtok = cache_read.or(step.cache_read_usd_per_mtok);
                 }
-                None => steps.push(LongContextPrice {
+                None if room => steps.push(LongContextPrice {
                     above_input_tokens: above,
                     input_usd_per_mtok: input,
                     output_usd_per_mtok: output,
+                    cache_read_usd_per_mtok: cache_read,
                 }),
+                None => return Err(format!("pricing.overrides: more than {MAX_CONDITIONS} prompt lengths")),
             }
         }
         steps.sort_by_key(|step| step.above_input_tokens);
         Ok(steps)
+    }
+
+    /// Prices that hold at hours of the day; times that are none are no reason to lose the model.
+    fn hours(&self, unit: Unit) -> Result<Vec<HourPrice>, String> {
+        let mut hours = Vec::new();
+        for change in self.overrides.iter().flatten().filter(|change| change.has_hours()) {
+            let (Some(utc_start), Some(utc_end)) = (time(change.utc_start), time(change.utc_end)) else {
+                warn_once("hours of a price", "an override whose utc_start or utc_end is no HHMM");
+                continue;
+            };
+            let [input_usd_per_mtok, output_usd_per_mtok, cache_read_usd_per_mtok] = change.read(unit)?;
+            if hours.len() == MAX_CONDITIONS {
+                return Err(format!("pricing.overrides: more than {MAX_CONDITIONS} hours"));
+            }
+            hours.push(HourPrice {
+                utc_start,
+                utc_end,
+                above_input_tokens: change.min_prompt_tokens.filter(|above| *above > 0),
+                input_usd_per_mtok,
+                output_usd_per_mtok,
+                cache_read_usd_per_mtok,
+            });
+        }
+        Ok(hours)
     }
 }
 
@@ -126,6 +172,17 @@ fn is_zero(raw: &RawValue) -> bool {
         .ok()
         .and_then(|text| text.parse::<rust_decimal::Decimal>().ok())
         .is_some_and(|n| n.is_zero())
+}
+
+/// `HHMM`, as a text or a number, made `HH:MM`; midnight at the end of a day is that of the next.
+fn time(raw: Option<&RawValue>) -> Option<String> {
+    let digits: u32 = raw?.get().trim_matches('"').parse().ok()?;
+    let (hour, minute) = (digits / 100, digits % 100);
+    match (hour, minute) {
+        (24, 0) => Some("00:00".to_owned()),
+        (0..24, 0..60) => Some(format!("{hour:02}:{minute:02}")),
+        _ => None,
+    }
 }
 
 /// Takes the share off the token prices, in decimals. (Charges per request and image are not discounted.)
@@ -141,15 +198,19 @@ fn apply_discount(pricing: &mut Pricing, raw: &RawValue) -> Result<(), String> {
     if factor == one {
         return Ok(());
     }
-    let steps = pricing.long_context.iter_mut();
-    let in_steps = steps.flat_map(|step| [&mut step.input_usd_per_mtok, &mut step.output_usd_per_mtok]);
+    let in_steps = pricing.long_context.iter_mut().flat_map(|step| {
+        [&mut step.input_usd_per_mtok, &mut step.output_usd_per_mtok, &mut step.cache_read_usd_per_mtok]
+    });
+    let in_hours = pricing.hours.iter_mut().flat_map(|hour| {
+        [&mut hour.input_usd_per_mtok, &mut hour.output_usd_per_mtok, &mut hour.cache_read_usd_per_mtok]
+    });
     let plain = [
         &mut pricing.input_usd_per_mtok,
         &mut pricing.output_usd_per_mtok,
         &mut pricing.cache_read_usd_per_mtok,
         &mut pricing.cache_write_usd_per_mtok,
     ];
-    for price in plain.into_iter().chain(in_steps).filter_map(Option::as_mut) {
+    for price in plain.into_iter().chain(in_steps).chain(in_hours).filter_map(Option::as_mut) {
         let lower = price.as_decimal().checked_mul(factor).ok_or_else(wrong)?;
         *price = lower.to_string().parse().map_err(|_| wrong())?;
     }

@@ -1,22 +1,20 @@
 //! One row of an OpenAI-compatible list, with the fields that vendors have added to it.
 
+mod abilities;
+mod cost;
+
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use vox_contracts::entry::Pricing;
-use vox_contracts::price::Unit;
+use vox_contracts::entry::{Deprecation, LocalWeights};
 use vox_contracts::{ModelCatalogEntry, ProviderType};
 
-use super::flags::Flags;
-use super::ollama::free;
 use super::prices::Prices;
-use crate::contract::{self, Listed};
 use crate::object::Object;
 use crate::read::{
-    blank, date_or_time, display_name, input_modalities, output_modalities, tokens, unix_seconds, warn_once,
+    aliases, blank, check_id, date_or_time, display_name, fact, parameters, rfc3339, tokens, unix_seconds,
 };
-use crate::text::clip;
 
 /// A row. What is read as a number or a price must be one; what only describes may be anything.
 #[derive(Deserialize)]
@@ -48,6 +46,9 @@ pub(super) struct Row<'a> {
     max_context_length: Option<u64>,
     max_model_len: Option<u64>,
     loaded_context_length: Option<u64>,
+    /// LM Studio's copies of the model in memory.
+    #[serde(borrow)]
+    loaded_instances: Option<&'a RawValue>,
     max_completion_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
     max_output_length: Option<u64>,
@@ -70,8 +71,34 @@ pub(super) struct Row<'a> {
     supported_parameters: Option<&'a RawValue>,
     #[serde(borrow)]
     supported_features: Option<&'a RawValue>,
+    /// What Cohere's model can be asked for.
+    #[serde(borrow)]
+    endpoints: Option<&'a RawValue>,
+    #[serde(borrow)]
+    supports_vision: Option<&'a RawValue>,
+    #[serde(borrow)]
+    aliases: Option<&'a RawValue>,
+    #[serde(borrow)]
+    quantization: Option<&'a RawValue>,
+    size_bytes: Option<u64>,
+    #[serde(borrow)]
+    params_string: Option<&'a RawValue>,
+    /// xAI's prices.
+    #[serde(borrow)]
+    prompt_text_token_price: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cached_prompt_text_token_price: Option<&'a RawValue>,
+    #[serde(borrow)]
+    completion_text_token_price: Option<&'a RawValue>,
+    /// The day of the end (Mistral), or the ends of uses (Azure).
     #[serde(borrow)]
     deprecation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    deprecation_replacement_model: Option<&'a RawValue>,
+    #[serde(borrow)]
+    lifecycle_status: Option<&'a RawValue>,
+    #[serde(borrow)]
+    deprecated: Option<&'a RawValue>,
     #[serde(borrow)]
     shutdown_date: Option<&'a RawValue>,
 }
@@ -82,6 +109,8 @@ struct Meta {
     n_ctx: Option<u64>,
     n_slot_ctx: Option<u64>,
     n_ctx_train: Option<u64>,
+    n_params: Option<u64>,
+    size: Option<u64>,
     support_tool_calls: Option<bool>,
     support_vision: Option<bool>,
     support_reasoning: Option<bool>,
@@ -98,6 +127,8 @@ struct Limits {
 /// One of the servers behind a row of Hugging Face's router.
 #[derive(Deserialize)]
 struct Server<'a> {
+    #[serde(borrow)]
+    provider: Option<Cow<'a, str>>,
     #[serde(borrow)]
     status: Option<Cow<'a, str>>,
     context_length: Option<u64>,
@@ -118,20 +149,14 @@ pub(super) enum IdIn {
 }
 
 /// A model of the list.
-pub(super) struct Found<'a> {
+pub(super) struct Found {
     pub(super) entry: ModelCatalogEntry,
     /// Seconds since 1970; may be the server's clock.
     pub(super) created: Option<i64>,
-    /// The model that an adapter sits on.
-    pub(super) parent: Option<Cow<'a, str>>,
 }
 
 /// Makes an entry of a row; `None` when the row says that the model is not offered.
-pub(super) fn found<'a>(
-    row: Row<'a>,
-    provider: &ProviderType,
-    id_in: IdIn,
-) -> Result<Option<Found<'a>>, String> {
+pub(super) fn found(row: &Row<'_>, provider: &ProviderType, id_in: IdIn) -> Result<Option<Found>, String> {
     if row.active == Some(false) || row.archived == Some(true) {
         return Ok(None);
     }
@@ -141,10 +166,15 @@ pub(super) fn found<'a>(
     entry.context_length_tokens = row.context();
     entry.max_output_tokens = row.max_output();
     entry.pricing = row.pricing(provider)?;
-    let text = |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-    entry.expires_at = date_or_time(text(row.deprecation).or_else(|| text(row.shutdown_date)).as_deref());
+    entry.availability = row.served_by(provider);
+    entry.aliases = aliases(row.aliases, &id);
+    entry.parent =
+        row.parent.as_deref().filter(|parent| *parent != id && check_id(parent).is_ok()).map(str::to_owned);
+    entry.local = row.weights();
+    entry.expires_at = row.end();
+    entry.deprecation = row.deprecation(entry.expires_at.is_some());
     row.can_do(&mut entry);
-    Ok(Some(Found { entry, created: unix_seconds(row.created), parent: row.parent }))
+    Ok(Some(Found { entry, created: unix_seconds(row.created) }))
 }
 
 impl Row<'_> {
@@ -156,12 +186,49 @@ impl Row<'_> {
         }
     }
 
+    /// The day on which it is no longer served.
+    fn end(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Ends {
+            inference: Option<i64>,
+        }
+        let of_azure =
+            || serde_json::from_str::<Ends>(self.deprecation?.get()).ok()?.inference.and_then(rfc3339);
+        let stated = text(self.deprecation).or_else(|| text(self.shutdown_date));
+        date_or_time(stated.as_deref()).or_else(of_azure)
+    }
+
+    /// Azure gives every model an end on its first day; an end alone is elsewhere the announcement of one.
+    fn deprecation(&self, has_end: bool) -> Option<Deprecation> {
+        let lifecycle = text(self.lifecycle_status);
+        let said = yes(self.deprecated).or_else(|| lifecycle.map(|status| status == "deprecated"));
+        let replaced_by = text(self.deprecation_replacement_model).filter(|id| check_id(id).is_ok());
+        said.unwrap_or(has_end || replaced_by.is_some()).then_some(Deprecation { since: None, replaced_by })
+    }
+
+    /// What a server of one's own says of its weights. LM Studio's quantisation is an object, Cerebras's a text.
+    fn weights(&self) -> Option<LocalWeights> {
+        #[derive(Deserialize)]
+        struct Named {
+            name: Option<String>,
+        }
+        let meta = self.meta.as_ref();
+        let named = || serde_json::from_str::<Named>(self.quantization?.get()).ok()?.name;
+        let weights = LocalWeights {
+            size_bytes: tokens(self.size_bytes.or_else(|| meta?.size)),
+            parameters: fact(&text(self.params_string).or_else(|| parameters(meta?.n_params?))),
+            quantization: fact(&text(self.quantization).or_else(named)),
+        };
+        (weights != LocalWeights::default()).then_some(weights)
+    }
+
     /// What is served goes before what is stated, and that before what was trained.
     fn context(&self) -> Option<u64> {
         let meta = self.meta.as_ref();
         let served = [
             self.max_model_len,
             self.loaded_context_length,
+            self.loaded_instances.and_then(least_loaded),
             meta.and_then(|meta| meta.n_slot_ctx),
             meta.and_then(|meta| meta.n_ctx),
             self.top_provider.as_ref().and_then(|top| top.context_length),
@@ -192,138 +259,30 @@ impl Row<'_> {
         let servers = self.providers.iter().flatten();
         servers.filter(|server| server.status.as_deref().is_none_or(|status| status == "live"))
     }
-
-    fn pricing(&self, provider: &ProviderType) -> Result<Pricing, String> {
-        if let Some(prices) = &self.pricing {
-            return unit(prices, provider).map_or_else(|| Ok(Pricing::default()), |unit| prices.read(unit));
-        }
-        if self.live().next().is_some() {
-            return self.dearest(provider);
-        }
-        Ok(if contract::is_local(provider) { free() } else { Pricing::default() })
-    }
-
-    /// A router picks the server, so the dearest one is the price that is never exceeded; it is unknown as soon as
-    /// one server's price is.
-    fn dearest(&self, provider: &ProviderType) -> Result<Pricing, String> {
-        let mut dearest: Option<Pricing> = None;
-        for server in self.live() {
-            let Some(prices) = &server.pricing else { return Ok(Pricing::default()) };
-            let Some(unit) = unit(prices, provider) else { return Ok(Pricing::default()) };
-            let own = prices.read(unit)?;
-            let free = own.input_usd_per_mtok.is_some_and(|price| price.is_free())
-                && own.output_usd_per_mtok.is_some_and(|price| price.is_free());
-            // Zero next to `is_free: false` is a price that was not filled in.
-            if !own.is_known() || (free && server.is_free == Some(false)) {
-                return Ok(Pricing::default());
-            }
-            let most = dearest.take().unwrap_or_default();
-            dearest = Some(Pricing {
-                input_usd_per_mtok: own.input_usd_per_mtok.max(most.input_usd_per_mtok),
-                output_usd_per_mtok: own.output_usd_per_mtok.max(most.output_usd_per_mtok),
-                ..Pricing::default()
-            });
-        }
-        Ok(dearest.unwrap_or_default())
-    }
-
-    fn can_do(&self, entry: &mut ModelCatalogEntry) {
-        let mut flags = Flags::default();
-        flags.add(self.capabilities);
-        flags.add(self.supported_parameters);
-        flags.add(self.supported_features);
-        if let Some(meta) = &self.meta {
-            let said = [
-                ("tools", meta.support_tool_calls),
-                ("vision", meta.support_vision),
-                ("reasoning", meta.support_reasoning),
-            ];
-            said.into_iter().for_each(|(word, yes)| yes.into_iter().for_each(|yes| flags.say(word, yes)));
-        }
-        for server in self.live() {
-            let said = [("tools", server.supports_tools), ("json_schema", server.supports_structured_output)];
-            said.into_iter().for_each(|(word, yes)| yes.into_iter().for_each(|yes| flags.say(word, yes)));
-        }
-        entry.supports = flags.supports();
-        let (input, output) = self.stated_modalities();
-        let (implied_input, implied_output) = self.implied_modalities(&flags);
-        entry.input_modalities = if input.is_empty() { implied_input } else { input };
-        entry.output_modalities = if output.is_empty() { implied_output } else { output };
-    }
-
-    fn stated_modalities(&self) -> (Vec<String>, Vec<String>) {
-        #[derive(Deserialize, Default)]
-        struct Architecture {
-            input_modalities: Option<Vec<String>>,
-            output_modalities: Option<Vec<String>>,
-        }
-        // LM Studio's architecture is a text.
-        let nested: Architecture =
-            self.architecture.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-        let words = |raw: Option<&RawValue>, nested: Option<Vec<String>>| {
-            let own = raw.and_then(|raw| serde_json::from_str::<Vec<String>>(raw.get()).ok());
-            own.or(nested).unwrap_or_default()
-        };
-        let input = words(self.input_modalities, nested.input_modalities);
-        let output = words(self.output_modalities, nested.output_modalities);
-        (
-            input_modalities(input.iter().map(String::as_str)),
-            output_modalities(output.iter().map(String::as_str)),
-        )
-    }
-
-    /// From what the model is said to be for. Nothing said is nothing known.
-    fn implied_modalities(&self, flags: &Flags) -> (Vec<String>, Vec<String>) {
-        let text = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok();
-        let first = |raw: &RawValue| serde_json::from_str::<Vec<String>>(raw.get()).ok()?.into_iter().next();
-        let kind = self.kind.and_then(text).or_else(|| self.categories.and_then(first)).unwrap_or_default();
-        let output = match kind.as_str() {
-            "chat" | "llm" | "vlm" | "language" | "code" => "text",
-            "embedding" | "embeddings" => "embedding",
-            "image" => "image",
-            "rerank" | "reranker" => "rerank",
-            "text_to_speech" => "speech",
-            "speech_to_text" => return one_each("audio", "text"),
-            _ if flags.has(&["completion_chat", "chat_completion", "completion"]) => "text",
-            _ if flags.has(&["embeddings", "embedding"]) => "embedding",
-            _ if flags.has(&["audio_transcription"]) => return one_each("audio", "text"),
-            _ => return (implied_input(flags), Vec::new()),
-        };
-        (implied_input(flags), vec![output.to_owned()])
-    }
 }
 
-fn one_each(input: &str, output: &str) -> (Vec<String>, Vec<String>) {
-    (vec![input.to_owned()], vec![output.to_owned()])
+/// The context of the smallest of the loaded copies: which of them answers is the server's choice.
+fn least_loaded(raw: &RawValue) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Instance {
+        config: Config,
+    }
+    #[derive(Deserialize)]
+    struct Config {
+        context_length: Option<u64>,
+    }
+    let instances: Vec<Instance> = serde_json::from_str(raw.get()).ok()?;
+    instances.iter().filter_map(|instance| tokens(instance.config.context_length)).min()
 }
 
-/// A model that is said to see or hear also reads.
-fn implied_input(flags: &Flags) -> Vec<String> {
-    let also = [("image", flags.has(&["vision", "image_input"])), ("audio", flags.has(&["audio"]))];
-    let also: Vec<&str> = also.into_iter().filter(|(_, yes)| *yes).map(|(word, _)| word).collect();
-    if also.is_empty() {
-        Vec::new()
-    } else {
-        std::iter::once("text").chain(also).map(str::to_owned).collect()
-    }
+fn text(raw: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(raw?.get()).ok()
 }
 
-/// What the prices are per: what the row says, else what the contract says of the provider, else, for hosts that no
-/// contract knows, what the keys' names mean everywhere they occur. `None`: nobody knows, so neither do we.
-fn unit(prices: &Prices<'_>, provider: &ProviderType) -> Option<Unit> {
-    match prices.unit.as_deref() {
-        Some("usd_per_1m_tokens" | "usd_per_million_tokens") => return Some(Unit::PerMTok),
-        Some("usd_per_token") => return Some(Unit::PerToken),
-        Some(other) => {
-            warn_once("price unit", &clip(other, 64));
-            return None;
-        }
-        None => {}
-    }
-    match contract::listed(provider) {
-        Some(Listed::In(unit)) => Some(unit),
-        Some(Listed::Nothing) => None,
-        None if prices.is_per_token() => Some(Unit::PerToken),
-        None => Some(Unit::PerMTok),
-    }
+fn yes(raw: Option<&RawValue>) -> Option<bool> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
+fn words(raw: &RawValue) -> Option<Vec<String>> {
+    serde_json::from_str(raw.get()).ok()
 }

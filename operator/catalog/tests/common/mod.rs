@@ -7,26 +7,31 @@ use vox_contracts::discovery::{FetchFailure, FetchTarget, ModelFilter};
 use vox_contracts::generated::routing::CatalogKind;
 use vox_wire::{Provider, Running, Settings};
 
-/// A target on a server of this process.
+/// A target on a server of this process: the provider of the same name, read as the contract says.
 pub(crate) fn target(server: &Running, provider: Provider) -> FetchTarget {
-    let (catalog, kind) = match provider {
-        Provider::OpenRouter => (CatalogKind::Openrouter, ProviderType::OpenRouter),
-        Provider::Ollama => (CatalogKind::Ollama, ProviderType::Ollama),
-        Provider::OpenAi => (CatalogKind::OpenaiCompatible, ProviderType::OpenAi),
-        Provider::Groq => (CatalogKind::OpenaiCompatible, ProviderType::Groq),
-        Provider::Mistral => (CatalogKind::OpenaiCompatible, ProviderType::Mistral),
-        Provider::Vllm => (CatalogKind::OpenaiCompatible, ProviderType::Vllm),
-        Provider::Anthropic | Provider::Google => panic!("{provider:?} lists nothing"),
-    };
+    let kind: ProviderType = provider.as_str().parse().unwrap();
+    let catalog = kind.info().and_then(|info| info.catalog).unwrap();
     FetchTarget {
         catalog,
         provider: kind,
         endpoint: server.base_url(provider),
+        list_base: None,
         include_endpoints: false,
+        hub: None,
         filter: ModelFilter::default(),
         timeout_ms: 10_000,
         max_body_bytes: 8 << 20,
         max_models: 20_000,
+    }
+}
+
+/// A target on the hub of a server of this process.
+pub(crate) fn hub(server: &Running) -> FetchTarget {
+    let base = server.base_url(Provider::HuggingFace);
+    FetchTarget {
+        catalog: CatalogKind::Huggingface,
+        list_base: Some(base.trim_end_matches("/v1").to_owned()),
+        ..target(server, Provider::HuggingFace)
     }
 }
 

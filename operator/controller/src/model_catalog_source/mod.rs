@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod build;
 pub(crate) mod changes;
+mod chosen;
 mod cron;
 pub(crate) mod dereference;
 pub(crate) mod describe;

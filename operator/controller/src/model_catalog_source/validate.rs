@@ -7,11 +7,12 @@ use kube::ResourceExt as _;
 use url::Url;
 use vox_contracts::ProviderType;
 use vox_contracts::discovery::{FetchTarget, ModelFilter};
-use vox_contracts::generated::routing::{CatalogKind, DiscoveryDefaults, discovery_defaults};
+use vox_contracts::generated::routing::{DiscoveryDefaults, discovery_defaults};
 use vox_crds::model_catalog_source::{Filter, ModelCatalogSource, ModelCatalogSourceSpec, SecretKeyRef};
 use vox_crds::{DurationText, duration::DurationError};
 use vox_store::catalog::gate::Pace;
 
+use super::chosen;
 use super::schedule::{Schedule, ScheduleError};
 
 /// Beyond the fetch itself, how long a run may wait for the operator and the database before it counts as lost.
@@ -39,7 +40,9 @@ pub(crate) struct ValidatedSource {
 /// Why a spec cannot work. The text is the message of the condition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Problem {
-    #[error("spec.provider: set exactly one of openRouter, ollama, openAICompatible")]
+    #[error(
+        "spec.provider: set exactly one of openRouter, ollama, openAICompatible, anthropic, google, huggingFace"
+    )]
     Provider,
     #[error("spec.provider.openAICompatible.name: {0}")]
     UnknownProvider(String),
@@ -93,7 +96,7 @@ impl std::fmt::Display for Told {
 /// Checks a source and fills in the contract's defaults.
 pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, Problem> {
     let spec = &source.spec;
-    let (kind, provider) = provider(spec)?;
+    let (kind, provider) = chosen::provider(spec)?;
     let defaults = discovery_defaults(kind);
     let endpoint = endpoint(spec, &provider)?;
     let timeout = duration("timeout", spec.timeout.as_ref(), defaults.timeout)?;
@@ -127,6 +130,8 @@ pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, P
         timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
         max_body_bytes: defaults.max_body_bytes,
         max_models: defaults.max_models,
+        list_base: chosen::list_base(spec, &provider)?,
+        hub: spec.provider.hugging_face.as_ref().map(chosen::hub),
         provider: named(provider, &endpoint)?,
         endpoint,
     };
@@ -162,21 +167,6 @@ fn jitter(spec: &ModelCatalogSourceSpec, defaults: &DiscoveryDefaults) -> Result
     duration("jitter", spec.jitter.as_ref(), contract)
 }
 
-fn provider(spec: &ModelCatalogSourceSpec) -> Result<(CatalogKind, Option<ProviderType>), Problem> {
-    let selector = &spec.provider;
-    match (&selector.open_router, &selector.ollama, &selector.openai_compatible) {
-        (Some(_), None, None) => Ok((CatalogKind::Openrouter, Some(ProviderType::OpenRouter))),
-        (None, Some(_), None) => Ok((CatalogKind::Ollama, Some(ProviderType::Ollama))),
-        (None, None, Some(compatible)) => {
-            let name = compatible.name.as_ref().map(|name| {
-                name.0.parse::<ProviderType>().map_err(|error| Problem::UnknownProvider(error.to_string()))
-            });
-            Ok((CatalogKind::OpenaiCompatible, name.transpose()?))
-        }
-        _ => Err(Problem::Provider),
-    }
-}
-
 /// The base URL without a slash at its end: the spec's, else the provider's public one.
 fn endpoint(spec: &ModelCatalogSourceSpec, provider: &Option<ProviderType>) -> Result<String, Problem> {
     let public = provider.as_ref().and_then(|provider| provider.info()).and_then(|info| info.base_url);
@@ -186,6 +176,11 @@ fn endpoint(spec: &ModelCatalogSourceSpec, provider: &Option<ProviderType>) -> R
             .map_or_else(|| "an openAICompatible provider without a name".to_owned(), ToString::to_string);
         return Err(Problem::EndpointMissing(name));
     };
+    base_url(text)
+}
+
+/// A URL that paths can follow, without a slash at its end.
+pub(super) fn base_url(text: &str) -> Result<String, Problem> {
     let refused = || Problem::Endpoint(Quoted::of(text));
     let url = Url::parse(text).map_err(|_| refused())?;
     // A key in a query would stand in the status for all to read.
@@ -231,13 +226,15 @@ fn plan_digest(target: &FetchTarget, credential: Option<&SecretKeyRef>) -> Strin
         catalog,
         provider,
         endpoint,
+        list_base,
         include_endpoints,
+        hub,
         filter,
         timeout_ms: _,
         max_body_bytes: _,
         max_models: _,
     } = target;
-    let shape = serde_json::json!({
+    let mut shape = serde_json::json!({
         "catalog": catalog,
         "provider": provider,
         "endpoint": endpoint,
@@ -245,11 +242,20 @@ fn plan_digest(target: &FetchTarget, credential: Option<&SecretKeyRef>) -> Strin
         "filter": filter,
         "credential": credential.map(|reference| [&reference.name, &reference.key]),
     });
+    // Absent where a source has no such thing, so that the plans of other sources stay what they were.
+    if let Some(base) = list_base {
+        shape["list_base"] = serde_json::json!(base);
+    }
+    if let Some(hub) = hub {
+        shape["hub"] = serde_json::json!(hub);
+    }
     crate::names::sha256(shape.to_string().as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
+    use vox_contracts::generated::routing::CatalogKind;
+
     use super::*;
 
     fn source(spec: serde_json::Value) -> ModelCatalogSource {

@@ -42,10 +42,6 @@ pub(crate) fn model(id: &str, tier: ModelTier, price: Option<(&str, &str)>) -> D
         upstream: name.to_owned(),
         source: None,
         entry: ModelCatalogEntry {
-            model_id: model_id.to_owned(),
-            provider: ProviderType::Custom(format!("{name}.example")),
-            family: None,
-            display_name: None,
             context_length_tokens: Some(200_000),
             max_output_tokens: Some(10_000),
             input_modalities: vec!["text".to_owned(), "image".to_owned()],
@@ -70,10 +66,7 @@ pub(crate) fn model(id: &str, tier: ModelTier, price: Option<(&str, &str)>) -> D
                 StrengthTag::Multilingual,
             ],
             tier,
-            availability: None,
-            local: None,
-            created_at: None,
-            expires_at: None,
+            ..ModelCatalogEntry::bare(model_id.to_owned(), ProviderType::Custom(format!("{name}.example")))
         },
         listed: None,
         layers: BTreeMap::new(),

@@ -128,6 +128,7 @@ mod tests {
             above_input_tokens: 1_000_000,
             input_usd_per_mtok: Some("4".parse().unwrap()),
             output_usd_per_mtok: None,
+            cache_read_usd_per_mtok: None,
         };
         let prices = Prices::new(&Pricing { long_context: vec![long], ..pricing() });
         let cost = |input| prices.cost(&Tokens { input: Some(input), ..Tokens::default() }, 0);

@@ -66,25 +66,12 @@ mod tests {
 
     fn entry(id: u8, price: Option<u8>) -> ModelCatalogEntry {
         ModelCatalogEntry {
-            model_id: format!("acme/m{id}"),
-            provider: ProviderType::Ollama,
-            family: None,
-            display_name: None,
-            context_length_tokens: None,
-            max_output_tokens: None,
-            input_modalities: vec![],
-            output_modalities: vec![],
             pricing: Pricing {
                 input_usd_per_mtok: price.map(|p| p.to_string().parse::<UsdPerMTok>().unwrap()),
                 ..Pricing::default()
             },
-            supports: Default::default(),
-            strengths: vec![],
             tier: ModelTier::ALL[0],
-            availability: None,
-            local: None,
-            created_at: None,
-            expires_at: None,
+            ..ModelCatalogEntry::bare(format!("acme/m{id}"), ProviderType::Ollama)
         }
     }
 

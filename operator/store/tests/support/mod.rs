@@ -75,22 +75,12 @@ pub(crate) fn at(second: i64) -> Timestamp {
 
 pub(crate) fn entry(n: usize, price: &str) -> ModelCatalogEntry {
     ModelCatalogEntry {
-        model_id: format!("acme/m{n:05}"),
-        provider: ProviderType::OpenRouter,
-        family: None,
-        display_name: None,
         context_length_tokens: Some(128_000),
-        max_output_tokens: None,
         input_modalities: vec!["text".to_owned()],
         output_modalities: vec!["text".to_owned()],
         pricing: Pricing { input_usd_per_mtok: Some(price.parse().unwrap()), ..Pricing::default() },
-        supports: Default::default(),
-        strengths: vec![],
         tier: ModelTier::ALL[0],
-        availability: None,
-        local: None,
-        created_at: None,
-        expires_at: None,
+        ..ModelCatalogEntry::bare(format!("acme/m{n:05}"), ProviderType::OpenRouter)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use uuid::Uuid;
-use vox_contracts::entry::{ModelCatalog, ModelCatalogEntry, Pricing, Supports};
+use vox_contracts::entry::{ModelCatalog, ModelCatalogEntry, Pricing};
 use vox_contracts::inference::{ModelFacts, infer_family, infer_strengths, infer_tier};
 use vox_contracts::model_key::model_key;
 use vox_contracts::{ProviderType, TaskCategory};
@@ -122,22 +122,15 @@ fn entry(table: &Table, place: usize, model: &str) -> ModelCatalogEntry {
     let family = infer_family(model);
     let facts = ModelFacts { name: model, family, output_modalities: &text, ..ModelFacts::default() };
     ModelCatalogEntry {
-        model_id: model.to_owned(),
-        provider: provider(),
         family: family.map(str::to_owned),
-        display_name: None,
         context_length_tokens: Some(200_000),
         max_output_tokens: Some(OUTPUT_TOKENS),
         input_modalities: text.clone(),
         output_modalities: text.clone(),
         pricing: Pricing { input_usd_per_mtok: price, output_usd_per_mtok: price, ..Pricing::default() },
-        supports: Supports::default(),
         strengths: infer_strengths(&facts),
         tier: infer_tier(price, price),
-        availability: None,
-        local: None,
-        created_at: None,
-        expires_at: None,
+        ..ModelCatalogEntry::bare(model.to_owned(), provider())
     }
 }
 

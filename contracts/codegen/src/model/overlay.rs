@@ -1,0 +1,30 @@
+//! `provider-pricing-overlay.v1.yaml`.
+
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct OverlayLongContext {
+    pub(crate) above_input_tokens: u64,
+    pub(crate) input_usd_per_mtok: String,
+    pub(crate) output_usd_per_mtok: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct OverlayPrice {
+    pub(crate) provider: String,
+    pub(crate) pattern: String,
+    pub(crate) input_usd_per_mtok: String,
+    pub(crate) output_usd_per_mtok: String,
+    pub(crate) cache_read_usd_per_mtok: Option<String>,
+    pub(crate) cache_write_usd_per_mtok: Option<String>,
+    pub(crate) long_context: Option<OverlayLongContext>,
+    pub(crate) vendor_page: String,
+    pub(crate) source: String,
+    pub(crate) as_of: String,
+}
+
+/// `provider-pricing-overlay.v1.yaml`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Overlay {
+    pub(crate) prices: Vec<OverlayPrice>,
+}
