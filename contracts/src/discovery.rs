@@ -69,6 +69,9 @@ pub struct FetchTarget {
     /// Which of a hub's repositories to list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hub: Option<HubQuery>,
+    /// Where the volume with training runs is mounted, for a source that reads one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
     /// Which models to keep.
     #[serde(default)]
     pub filter: ModelFilter,

@@ -15,6 +15,7 @@ pub mod refusal;
 pub mod scoreboard;
 pub mod spec;
 pub mod traffic;
+pub mod training;
 
 pub use entry::ModelCatalogEntry;
 pub use generated::providers::ProviderType;

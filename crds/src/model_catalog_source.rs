@@ -57,6 +57,10 @@ pub(crate) const TAG: &str =
 #[x_kube(
     validation = Rule::new("!has(self.provider.ollama) || has(self.endpoint)")
         .message("spec.endpoint is required for ollama: the URL of the server, such as http://ollama.models.svc:11434"),
+    validation = Rule::new("!has(self.provider.mens) || has(self.endpoint)")
+        .message("spec.endpoint is required for mens: the base URL of the server that serves the checkpoints, such as http://vllm.models.svc:8000/v1"),
+    validation = Rule::new("has(self.provider.mens) == has(self.volume)")
+        .message("spec.volume is required for mens, which reads training runs from it, and for nothing else"),
     validation = Rule::new("!has(self.provider.openAICompatible) || has(self.provider.openAICompatible.name) || has(self.endpoint)")
         .message("spec.endpoint is required for an openAICompatible provider without a name: its base URL, such as https://llm.example.com/v1"),
     validation = Rule::new(has_endpoint_where_none_is_public())
@@ -84,6 +88,10 @@ pub struct ModelCatalogSourceSpec {
     /// operator itself never reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<SecretKeyRef>,
+
+    /// The volume with the training runs of a mens source: runs/*/training_manifest.json. The discovery Job mounts it read-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<RunsVolume>,
 
     /// When to discover: five cron fields, or @hourly, @daily, @weekly, @monthly, @yearly. Default: the contract's for this
     /// kind of provider (03:00 daily; every ten minutes for ollama).
@@ -150,6 +158,43 @@ pub struct SecretKeyRef {
     /// Key in its data.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
     pub key: String,
+}
+
+/// A volume with training runs. Exactly one member is set.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.persistentVolumeClaim) != has(self.hostPath)")
+    .message("set exactly one of persistentVolumeClaim, hostPath"))]
+pub struct RunsVolume {
+    /// A claim in this namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent_volume_claim: Option<RunsClaim>,
+    /// A folder of the node. The pod security of this namespace must allow it, and the Job must run on the right node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_path: Option<RunsFolder>,
+}
+
+/// A PersistentVolumeClaim.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RunsClaim {
+    /// Its name.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    pub claim_name: String,
+}
+
+/// A folder of a node.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RunsFolder {
+    /// Its path.
+    #[schemars(length(min = 2, max = 1024), regex(pattern = r"^/[^:]+$"))]
+    #[x_kube(validation = Rule::new("!self.split('/').exists(part, part == '..')").message("must be a path without .."))]
+    pub path: String,
+    /// Labels of the node that has it.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    #[schemars(length(max = 8))]
+    pub node_selector: std::collections::BTreeMap<String, String>,
 }
 
 /// The promise about age.

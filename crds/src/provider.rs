@@ -12,8 +12,8 @@ use vox_contracts::generated::providers::OPENAI_COMPATIBLE;
 // to do, a rule's message does.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.openRouter), has(self.ollama), has(self.openAICompatible), has(self.anthropic), has(self.google), has(self.huggingFace)].filter(x, x).size() == 1")
-    .message("set exactly one of openRouter, ollama, openAICompatible, anthropic, google, huggingFace"))]
+#[x_kube(validation = Rule::new("[has(self.openRouter), has(self.ollama), has(self.openAICompatible), has(self.anthropic), has(self.google), has(self.huggingFace), has(self.mens)].filter(x, x).size() == 1")
+    .message("set exactly one of openRouter, ollama, openAICompatible, anthropic, google, huggingFace, mens"))]
 pub struct ProviderSelector {
     /// OpenRouter: models, prices and, on request, the uptime of their endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,6 +34,9 @@ pub struct ProviderSelector {
     /// huggingface.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hugging_face: Option<HuggingFaceProvider>,
+    /// Checkpoints of your own training runs: spec.volume says where the runs are, spec.endpoint what serves them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mens: Option<MensProvider>,
 }
 
 /// OpenRouter.
@@ -79,6 +82,10 @@ pub struct HuggingFaceProvider {
         .message("must be an http or https URL with a host and without a user name, password or query, such as https://huggingface.co"))]
     pub hub: Option<String>,
 }
+
+/// Training runs.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+pub struct MensProvider {}
 
 /// Where Hugging Face's hub is, unless the source says otherwise.
 pub const HUGGING_FACE_HUB: &str = "https://huggingface.co";

@@ -115,7 +115,7 @@ fn load(root: &Path) -> Result<load::Contracts, Error> {
 /// [`Error::Violations`] when the contracts are not valid; otherwise when a file cannot be read or rustfmt is missing.
 pub fn render(root: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
     let contracts = load(root)?;
-    let [routing, providers, overlay, telemetry, _] = &contracts.documents;
+    let [routing, providers, overlay, telemetry, _, _] = &contracts.documents;
     let bytes = |document: &load::Document| document.text.as_bytes().to_vec();
     let code = [
         ("mod.rs", rust::module()),

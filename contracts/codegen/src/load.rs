@@ -13,12 +13,13 @@ use crate::{Error, Violation};
 pub(crate) const FOLDER: &str = "contracts/orchestration";
 
 /// Documents and the schemas that hold for them. The bootstrap catalog shares the published catalog's schema.
-pub(crate) const DOCUMENTS: [(&str, &str); 5] = [
+pub(crate) const DOCUMENTS: [(&str, &str); 6] = [
     ("model-routing.v1.yaml", "model-routing.v1.schema.json"),
     ("providers.v1.yaml", "providers.v1.schema.json"),
     ("provider-pricing-overlay.v1.yaml", "provider-pricing-overlay.v1.schema.json"),
     ("model-telemetry.v1.yaml", "model-telemetry.v1.schema.json"),
     ("model-catalog.bootstrap.v1.json", "model-catalog.v1.schema.json"),
+    ("training-manifest.example.v1.json", "training-manifest.v1.schema.json"),
 ];
 
 /// A contract as it stands on disk.
@@ -38,7 +39,7 @@ impl Document {
 
 /// The contracts as types, with the bytes that they were read from.
 pub(crate) struct Contracts {
-    pub(crate) documents: [Document; 5],
+    pub(crate) documents: [Document; 6],
     pub(crate) routing: Routing,
     pub(crate) providers: Providers,
     pub(crate) overlay: Overlay,
@@ -47,8 +48,8 @@ pub(crate) struct Contracts {
 
 impl Contracts {
     /// The documents as types.
-    pub(crate) fn of(documents: [Document; 5]) -> Result<Self, Error> {
-        let [routing, providers, overlay, telemetry, _] = &documents;
+    pub(crate) fn of(documents: [Document; 6]) -> Result<Self, Error> {
+        let [routing, providers, overlay, telemetry, _, _] = &documents;
         Ok(Self {
             routing: routing.typed()?,
             providers: providers.typed()?,
@@ -71,7 +72,7 @@ pub(crate) fn read(root: &Path, relative: &Path) -> Result<String, Error> {
 }
 
 /// Reads all documents. What does not parse is a violation, with line and column.
-pub(crate) fn documents(root: &Path) -> Result<Result<[Document; 5], Vec<Violation>>, Error> {
+pub(crate) fn documents(root: &Path) -> Result<Result<[Document; 6], Vec<Violation>>, Error> {
     let mut violations = Vec::new();
     let mut documents = Vec::new();
     for (name, _) in DOCUMENTS {
@@ -81,7 +82,7 @@ pub(crate) fn documents(root: &Path) -> Result<Result<[Document; 5], Vec<Violati
             Err(reason) => violations.push(Violation { file: path(name), pointer: String::new(), reason }),
         }
     }
-    // All five, or there is a violation: each document ends in exactly one of the two lists.
+    // All of them, or there is a violation: each document ends in exactly one of the two lists.
     Ok(documents.try_into().map_err(|_| violations))
 }
 

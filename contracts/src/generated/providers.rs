@@ -12,7 +12,7 @@ use super::UnknownName;
 use super::routing::CatalogKind;
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/providers.v1.yaml")) == 0x0500523ae1c45015_u64,
+    super::fnv1a(include_bytes!("../../orchestration/providers.v1.yaml")) == 0xe124a71106c7887a_u64,
     "contracts/orchestration/providers.v1.yaml changed: run `make generate`"
 );
 
@@ -309,7 +309,7 @@ pub enum ProviderType {
     LmStudio,
     /// Models that nodes of this cluster and of paired clusters serve.
     Mesh,
-    /// Models trained on one's own hardware, served from their run folders.
+    /// Models trained on one's own hardware: run folders on a volume say which there are, a server of one's own serves them.
     Mens,
     /// A provider that the contract does not know, by its canonical host (see [`ProviderType::of_base_url`]).
     Custom(String),
@@ -1000,19 +1000,19 @@ pub static PROVIDERS: [ProviderInfo; 22] = [
         provider: ProviderType::Mens,
         name: "mens",
         display_name: "MENS",
-        description: "Models trained on one's own hardware, served from their run folders.",
+        description: "Models trained on one's own hardware: run folders on a volume say which there are, a server of one's own serves them.",
         base_url: None,
         credential: None,
         key_prefixes: &[],
         list_requires_credential: false,
         openai_compatible: true,
-        route_kind: ChatRouteBackend::Mesh,
+        route_kind: ChatRouteBackend::OpenaiCompatible,
         fallback_kind: None,
-        auth_style: AuthStyle::None,
+        auth_style: AuthStyle::Bearer,
         headers: &[],
-        list_endpoint: None,
+        list_endpoint: Some("/runs"),
         list_base_url: None,
-        catalog: None,
+        catalog: Some(CatalogKind::Mens),
         pricing_unit: PricingUnit::None,
         semconv_name: "vox_mens",
         local: true,

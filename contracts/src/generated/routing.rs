@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::UnknownName;
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0xd059f1aa3acd8c7e_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0xbebbd3d49264ac98_u64,
     "contracts/orchestration/model-routing.v1.yaml changed: run `make generate`"
 );
 
@@ -462,6 +462,9 @@ pub enum CatalogKind {
     /// An LM Studio server's models, with their quantisation.
     #[serde(rename = "lm-studio")]
     LmStudio,
+    /// Checkpoints of training runs on a volume, by their manifests.
+    #[serde(rename = "mens")]
+    Mens,
 }
 
 impl CatalogKind {
@@ -475,6 +478,7 @@ impl CatalogKind {
         Self::Huggingface,
         Self::LlamaCpp,
         Self::LmStudio,
+        Self::Mens,
     ];
 
     /// The wire names of [`Self::ALL`].
@@ -487,6 +491,7 @@ impl CatalogKind {
         "huggingface",
         "llama-cpp",
         "lm-studio",
+        "mens",
     ];
 
     /// The name on every wire.
@@ -501,6 +506,7 @@ impl CatalogKind {
             Self::Huggingface => "huggingface",
             Self::LlamaCpp => "llama-cpp",
             Self::LmStudio => "lm-studio",
+            Self::Mens => "mens",
         }
     }
 }
@@ -524,6 +530,7 @@ impl FromStr for CatalogKind {
             "huggingface" => Ok(Self::Huggingface),
             "llama-cpp" => Ok(Self::LlamaCpp),
             "lm-studio" => Ok(Self::LmStudio),
+            "mens" => Ok(Self::Mens),
             _ => Err(UnknownName { kind: "CatalogKind", value: name.to_owned(), allowed: Self::NAMES }),
         }
     }
@@ -1799,6 +1806,23 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     max_age: Duration::from_secs(3_600),
                     timeout: Duration::from_secs(60),
                     max_body_bytes: 8_388_608,
+                    max_models: 2_000,
+                    shrink_limit_per_mille: 1000,
+                    retry_attempts: 4,
+                    retry_initial: Duration::from_secs(2),
+                    retry_max: Duration::from_secs(60),
+                }
+            }
+        }
+        CatalogKind::Mens => {
+            const {
+                &DiscoveryDefaults {
+                    schedule: "*/10 * * * *",
+                    jitter: Duration::from_secs(30),
+                    min_interval: Duration::from_secs(60),
+                    max_age: Duration::from_secs(3_600),
+                    timeout: Duration::from_secs(60),
+                    max_body_bytes: 1_048_576,
                     max_models: 2_000,
                     shrink_limit_per_mille: 1000,
                     retry_attempts: 4,

@@ -43,6 +43,7 @@ pub fn source(kind: CatalogKind) -> &'static dyn ModelCatalog {
         CatalogKind::Huggingface => &sources::huggingface::HuggingFace,
         CatalogKind::LlamaCpp => &sources::llama_cpp::LlamaCpp,
         CatalogKind::LmStudio => &sources::lm_studio::LmStudio,
+        CatalogKind::Mens => &sources::mens::Mens,
     }
 }
 

@@ -5,6 +5,7 @@ pub mod google;
 pub mod huggingface;
 pub mod llama_cpp;
 pub mod lm_studio;
+pub mod mens;
 pub mod ollama;
 pub mod openai_compatible;
 pub mod openrouter;

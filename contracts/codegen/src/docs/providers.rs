@@ -96,6 +96,9 @@ fn example(provider: &Provider, source: &DiscoverySource) -> String {
     if provider.base_url.is_none() {
         let _ = writeln!(out, "  endpoint: http://{name}.models.svc:8000/v1");
     }
+    if source.catalog == "mens" {
+        out.push_str("  volume:\n    persistentVolumeClaim:\n      claimName: training\n");
+    }
     if let Some(credential) = &provider.credential {
         let _ = write!(out, "  credentialsRef:\n    name: {name}\n    key: {credential}\n");
     }

@@ -19,7 +19,7 @@ const SEARCHED: [&str; 7] = ["contracts", "crds", "operator", "e2e", "charts", "
 const SEARCHED_EXTENSIONS: [&str; 5] = ["rs", "yaml", "yml", "sql", "toml"];
 
 pub(crate) fn check(root: &Path, contracts: &Contracts) -> Result<Vec<Violation>, Error> {
-    let [_, _, _, _, bootstrap] = &contracts.documents;
+    let [_, _, _, _, bootstrap, _] = &contracts.documents;
     let mut findings = Findings::new(FILE);
     let empty = Vec::new();
     let entries = bootstrap.value["entries"].as_array().unwrap_or(&empty);

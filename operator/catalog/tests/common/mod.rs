@@ -18,6 +18,7 @@ pub(crate) fn target(server: &Running, provider: Provider) -> FetchTarget {
         list_base: None,
         include_endpoints: false,
         hub: None,
+        volume: None,
         filter: ModelFilter::default(),
         timeout_ms: 10_000,
         max_body_bytes: 8 << 20,

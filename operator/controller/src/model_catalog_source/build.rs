@@ -5,9 +5,13 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
 use vox_contracts::discovery::AUDIENCE;
+use vox_crds::model_catalog_source::RunsVolume;
 
 use super::validate::ValidatedSource;
 use crate::names;
+
+/// Where a volume with training runs is mounted.
+pub(crate) const RUNS_MOUNT: &str = "/var/lib/vox/mens";
 
 /// Exit status of `discover` after a failure that it has reported: the Job ends, another try would repeat it.
 pub(crate) const REPORTED: i32 = 3;
@@ -143,6 +147,10 @@ fn pod_spec(owner: &Owner, source: &ValidatedSource, around: &Surroundings, dela
         environment.push(json!({ "name": "VOX_CREDENTIAL_FILE", "value": "/var/run/secrets/vox.dev/credential/credential" }));
         environment.push(json!({ "name": "VOX_CREDENTIAL_NAME", "value": name }));
     }
+    if let Some(volume) = &source.volume {
+        volumes.push(runs_volume(volume));
+        mounts.push(json!({ "name": "runs", "mountPath": RUNS_MOUNT, "readOnly": true }));
+    }
     let pull_secrets: Vec<Value> =
         around.image_pull_secrets.iter().map(|name| json!({ "name": name })).collect();
     let mut spec = json!({
@@ -168,10 +176,32 @@ fn pod_spec(owner: &Owner, source: &ValidatedSource, around: &Surroundings, dela
         }],
         "volumes": volumes,
     });
+    if let Some(volume) = &source.volume {
+        // With a group of its own, the kubelet would change whom the volume's files belong to.
+        if let Some(context) = spec["securityContext"].as_object_mut() {
+            context.remove("fsGroup");
+        }
+        if let Some(folder) = volume.host_path.as_ref().filter(|folder| !folder.node_selector.is_empty()) {
+            spec["nodeSelector"] = json!(folder.node_selector);
+        }
+    }
     if !pull_secrets.is_empty() {
         spec["imagePullSecrets"] = Value::Array(pull_secrets);
     }
     spec
+}
+
+/// The volume with training runs, which nothing here may write to.
+fn runs_volume(volume: &RunsVolume) -> Value {
+    match (&volume.persistent_volume_claim, &volume.host_path) {
+        (Some(claim), _) => json!({
+            "name": "runs", "persistentVolumeClaim": { "claimName": claim.claim_name, "readOnly": true },
+        }),
+        (None, folder) => json!({
+            "name": "runs",
+            "hostPath": { "path": folder.as_ref().map_or("", |folder| &folder.path), "type": "Directory" },
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -218,5 +248,27 @@ mod tests {
         let environment = job.pointer("/spec/template/spec/containers/0/env").unwrap().as_array().unwrap();
         let delay = environment.iter().find(|variable| variable["name"] == "VOX_DELAY_SECONDS").unwrap();
         assert_eq!(delay["value"], "0");
+    }
+
+    #[test]
+    fn a_volume_with_training_runs_is_mounted_to_be_read_only() {
+        let pod = |volume: Value| {
+            let spec =
+                json!({ "provider": { "mens": {} }, "endpoint": "http://vllm:8000/v1", "volume": volume });
+            let mens = ModelCatalogSource::new("mens", serde_json::from_value(spec).unwrap());
+            let (owner, _) = source();
+            pod_spec(&owner, &validate(&mens).unwrap(), &surroundings(), 0)
+        };
+        let claim = pod(json!({ "persistentVolumeClaim": { "claimName": "runs" } }));
+        let mount = json!({ "name": "runs", "mountPath": RUNS_MOUNT, "readOnly": true });
+        assert!(claim["containers"][0]["volumeMounts"].as_array().unwrap().contains(&mount));
+        let volume =
+            json!({ "name": "runs", "persistentVolumeClaim": { "claimName": "runs", "readOnly": true } });
+        assert!(claim["volumes"].as_array().unwrap().contains(&volume));
+        assert_eq!(claim["securityContext"]["fsGroup"], Value::Null, "files stay whose they are");
+        let labels = json!({ "kubernetes.io/hostname": "trainer" });
+        let folder = pod(json!({ "hostPath": { "path": "/data/mens", "nodeSelector": labels } }));
+        assert_eq!(folder["nodeSelector"], labels);
+        assert_eq!(folder["volumes"][1]["hostPath"], json!({ "path": "/data/mens", "type": "Directory" }));
     }
 }

@@ -5,7 +5,7 @@ use vox_contracts::discovery::HubQuery;
 use vox_contracts::generated::UnknownName;
 use vox_contracts::generated::providers::OPENAI_COMPATIBLE;
 use vox_contracts::generated::routing::CatalogKind;
-use vox_crds::model_catalog_source::ModelCatalogSourceSpec;
+use vox_crds::model_catalog_source::{ModelCatalogSourceSpec, RunsVolume};
 use vox_crds::provider::{HUGGING_FACE_HUB, HuggingFaceProvider, OpenAiCompatibleProvider, ProviderSelector};
 
 use super::validate::{Problem, base_url};
@@ -14,7 +14,7 @@ use super::validate::{Problem, base_url};
 pub(super) fn provider(
     spec: &ModelCatalogSourceSpec,
 ) -> Result<(CatalogKind, Option<ProviderType>), Problem> {
-    let ProviderSelector { open_router, ollama, openai_compatible, anthropic, google, hugging_face } =
+    let ProviderSelector { open_router, ollama, openai_compatible, anthropic, google, hugging_face, mens } =
         &spec.provider;
     let members = [
         open_router.is_some().then_some((CatalogKind::Openrouter, Some(ProviderType::OpenRouter))),
@@ -23,6 +23,7 @@ pub(super) fn provider(
         anthropic.is_some().then_some((CatalogKind::Anthropic, Some(ProviderType::Anthropic))),
         google.is_some().then_some((CatalogKind::Google, Some(ProviderType::Google))),
         hugging_face.is_some().then_some((CatalogKind::Huggingface, Some(ProviderType::HuggingFace))),
+        mens.is_some().then_some((CatalogKind::Mens, Some(ProviderType::Mens))),
     ];
     let mut set = members.into_iter().flatten();
     match (set.next(), set.next()) {
@@ -55,6 +56,19 @@ pub(super) fn list_base(
     Ok(public.and_then(|info| info.list_base_url).map(str::to_owned))
 }
 
+/// The volume that a source reads; only one of training runs has one, and such a one must.
+pub(super) fn volume(spec: &ModelCatalogSourceSpec) -> Result<Option<RunsVolume>, Problem> {
+    let usable = spec
+        .volume
+        .as_ref()
+        .is_none_or(|volume| volume.persistent_volume_claim.is_some() != volume.host_path.is_some());
+    if usable && spec.volume.is_some() == spec.provider.mens.is_some() {
+        Ok(spec.volume.clone())
+    } else {
+        Err(Problem::Volume)
+    }
+}
+
 pub(super) fn hub(hugging_face: &HuggingFaceProvider) -> HubQuery {
     let HuggingFaceProvider { author, search, tags, hub: _ } = hugging_face.clone();
     HubQuery { author, search, tags }
@@ -63,6 +77,7 @@ pub(super) fn hub(hugging_face: &HuggingFaceProvider) -> HubQuery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model_catalog_source::build::RUNS_MOUNT;
     use crate::model_catalog_source::validate::{ValidatedSource, validate};
 
     fn of(spec: serde_json::Value) -> Result<ValidatedSource, Problem> {
@@ -106,6 +121,23 @@ mod tests {
             of(serde_json::json!({ "provider": { "huggingFace": hub } })).unwrap().plan_digest
         };
         assert_ne!(digest(serde_json::json!({})), digest(serde_json::json!({ "author": "acme" })));
+    }
+
+    #[test]
+    fn training_runs_have_a_volume_and_nothing_else_has_one() {
+        let claim = serde_json::json!({ "persistentVolumeClaim": { "claimName": "runs" } });
+        let spec = |provider: &str, volume: serde_json::Value| serde_json::json!({ "provider": { provider: {} }, "endpoint": "http://vllm:8000/v1", "volume": volume });
+        let valid = of(spec("mens", claim.clone())).unwrap();
+        assert_eq!(valid.target.volume.as_deref(), Some(RUNS_MOUNT));
+        let other = serde_json::json!({ "persistentVolumeClaim": { "claimName": "other" } });
+        assert_ne!(
+            valid.plan_digest,
+            of(spec("mens", other)).unwrap().plan_digest,
+            "another volume, another plan"
+        );
+        assert_eq!(of(spec("mens", serde_json::Value::Null)).unwrap_err(), Problem::Volume);
+        assert_eq!(of(spec("ollama", claim)).unwrap_err(), Problem::Volume);
+        assert_eq!(of(spec("mens", serde_json::json!({}))).unwrap_err(), Problem::Volume);
     }
 
     #[test]

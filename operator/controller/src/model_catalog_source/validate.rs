@@ -8,10 +8,13 @@ use url::Url;
 use vox_contracts::ProviderType;
 use vox_contracts::discovery::{FetchTarget, ModelFilter};
 use vox_contracts::generated::routing::{DiscoveryDefaults, discovery_defaults};
-use vox_crds::model_catalog_source::{Filter, ModelCatalogSource, ModelCatalogSourceSpec, SecretKeyRef};
+use vox_crds::model_catalog_source::{
+    Filter, ModelCatalogSource, ModelCatalogSourceSpec, RunsVolume, SecretKeyRef,
+};
 use vox_crds::{DurationText, duration::DurationError};
 use vox_store::catalog::gate::Pace;
 
+use super::build::RUNS_MOUNT;
 use super::chosen;
 use super::schedule::{Schedule, ScheduleError};
 
@@ -25,6 +28,8 @@ pub(crate) struct ValidatedSource {
     /// Digest of all that shapes the fetch: another digest, another fetch.
     pub(crate) plan_digest: String,
     pub(crate) credential: Option<SecretKeyRef>,
+    /// With training runs; mounted where the target says.
+    pub(crate) volume: Option<RunsVolume>,
     pub(crate) schedule: Schedule,
     pub(crate) cron_line: String,
     pub(crate) time_zone: String,
@@ -55,6 +60,10 @@ pub(crate) enum Problem {
          password or query; write it like https://llm.example.com:8443/v1"
     )]
     Endpoint(Quoted),
+    #[error(
+        "spec.volume: a mens source needs exactly one of persistentVolumeClaim and hostPath, and no other source has a volume"
+    )]
+    Volume,
     #[error("spec.{field}: {error}")]
     Duration { field: &'static str, error: DurationError },
     #[error(transparent)]
@@ -119,6 +128,7 @@ pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, P
     // From the object's own time, so that the same object always gets the same verdict.
     let since = source.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
     let schedule = Schedule::new(&cron_line, &time_zone, jitter, &seed, since)?;
+    let volume = chosen::volume(spec)?;
     let target = FetchTarget {
         catalog: kind,
         include_endpoints: spec
@@ -131,6 +141,7 @@ pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, P
         max_body_bytes: defaults.max_body_bytes,
         max_models: defaults.max_models,
         list_base: chosen::list_base(spec, &provider)?,
+        volume: volume.is_some().then(|| RUNS_MOUNT.to_owned()),
         hub: spec.provider.hugging_face.as_ref().map(chosen::hub),
         provider: named(provider, &endpoint)?,
         endpoint,
@@ -138,10 +149,11 @@ pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, P
     // The contract's waits are those within a run. One that failed has gone through them up to the longest, so the wait
     // for the next run begins where they ended.
     let first_wait = defaults.retry_max;
-    let plan_digest = plan_digest(&target, spec.credentials_ref.as_ref());
+    let plan_digest = plan_digest(&target, spec.credentials_ref.as_ref(), volume.as_ref());
     Ok(ValidatedSource {
         plan_digest,
         credential: spec.credentials_ref.clone(),
+        volume,
         schedule,
         cron_line,
         time_zone,
@@ -221,7 +233,11 @@ fn filter(filter: Option<&Filter>) -> ModelFilter {
 
 /// All that shapes the catalog: not its bounds, which only decide whether there is one. The credential counts by its
 /// reference: another key may see other models, its value is nobody's business here.
-fn plan_digest(target: &FetchTarget, credential: Option<&SecretKeyRef>) -> String {
+fn plan_digest(
+    target: &FetchTarget,
+    credential: Option<&SecretKeyRef>,
+    volume: Option<&RunsVolume>,
+) -> String {
     let FetchTarget {
         catalog,
         provider,
@@ -229,6 +245,7 @@ fn plan_digest(target: &FetchTarget, credential: Option<&SecretKeyRef>) -> Strin
         list_base,
         include_endpoints,
         hub,
+        volume: _,
         filter,
         timeout_ms: _,
         max_body_bytes: _,
@@ -248,6 +265,9 @@ fn plan_digest(target: &FetchTarget, credential: Option<&SecretKeyRef>) -> Strin
     }
     if let Some(hub) = hub {
         shape["hub"] = serde_json::json!(hub);
+    }
+    if let Some(volume) = volume {
+        shape["volume"] = serde_json::json!(volume);
     }
     crate::names::sha256(shape.to_string().as_bytes())
 }
