@@ -42,10 +42,11 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// This one cannot be called now: perhaps because it is busy.
+    /// This one could not be called a moment ago: perhaps because it was busy. What kept it may have ended since, and then
+    /// it is asked again as well: nobody else would be.
     pub(super) fn note_if_busy(&mut self, served: &Served, pick: &'a Pick) {
         let why = served.unavailable(pick.deployment, now_ms());
-        if why.is_some_and(|why| served.busy_until(pick.deployment, why).is_some()) {
+        if why.is_none_or(|why| served.busy_until(pick.deployment, why).is_some()) {
             self.note(pick);
         }
     }
@@ -63,5 +64,69 @@ impl<'a> Wait<'a> {
         tokio::time::sleep_until(again.into()).await;
         self.tries = self.tries.saturating_add(1);
         Some(self.busy.remove(place))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use serde_json::json;
+    use vox_routing::Snapshot;
+
+    use super::*;
+    use crate::keys::Keys;
+    use crate::serving::Lasting;
+
+    fn served() -> Served {
+        let policy = serde_json::from_value(json!({
+            "policy": {"name": "p", "generation": 1, "default": true},
+            "upstreams": [{
+                "name": "up", "provider": "vllm", "baseUrl": "http://up/v1", "route": "openai-compatible",
+                "auth": "none", "credential": null, "local": false,
+            }],
+            "deployments": [{
+                "id": "up/model", "upstream": "up",
+                "entry": {
+                    "model_id": "model", "provider": "vllm", "input_modalities": ["text"],
+                    "output_modalities": ["text"], "pricing": {}, "supports": {}, "strengths": [], "tier": "standard",
+                },
+            }],
+        }));
+        let snapshot = Snapshot::seal("shop".to_owned(), 1, vec![policy.unwrap()]).unwrap();
+        Served::of_snapshot(snapshot, None, &Lasting::new(Keys::new(PathBuf::new()), false)).unwrap()
+    }
+
+    fn begin(served: &Served) -> crate::live::breaker::Permit {
+        served.targets[0].breaker.begin(now_ms()).unwrap()
+    }
+
+    /// Whether one that could not be called a moment ago is asked again.
+    async fn is_asked_again(served: &Served) -> bool {
+        let pick = Pick { deployment: 0, score: 0, worst_case: None };
+        let limit = Duration::from_secs(5);
+        let deadline = Instant::now() + limit;
+        let mut wait = Wait { limit, deadline, until: None, tries: 0, busy: Vec::new() };
+        wait.note_if_busy(served, &pick);
+        wait.next(served).await.is_some()
+    }
+
+    #[tokio::test]
+    async fn one_that_is_busy_is_asked_again() {
+        let served = served();
+        begin(&served).busy(None, now_ms());
+        assert!(is_asked_again(&served).await);
+    }
+
+    #[tokio::test]
+    async fn one_that_has_become_free_since_it_was_passed_over_is_asked_again() {
+        assert!(is_asked_again(&served()).await);
+    }
+
+    #[tokio::test]
+    async fn one_whose_circuit_is_open_is_not() {
+        let served = served();
+        (0..5).for_each(|_| begin(&served).failed(now_ms()));
+        assert!(!is_asked_again(&served).await);
     }
 }
