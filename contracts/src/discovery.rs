@@ -43,10 +43,15 @@ pub enum Permission {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         etag: Option<String>,
     },
-    /// Ask the provider nothing: it was asked less than the minimum interval ago.
+    /// Ask the provider nothing: it was asked less than the minimum interval ago, or others were told to wait.
     Wait {
         /// When a fetch is allowed again.
         until: Timestamp,
+    },
+    /// Another source's run is asking the same host: ask for a plan again in a moment.
+    Queue {
+        /// In how many milliseconds.
+        again_ms: u64,
     },
 }
 
@@ -261,6 +266,8 @@ failure_classes! {
     CatalogEmpty, false;
     /// The answer lost more models than the contract allows at once; the last good catalog is kept.
     CatalogShrunk, false;
+    /// The provider was not asked: it told another source of the same key to wait, or this hour's fetches of the key are used up.
+    Withheld, false;
     /// The run ended without a report: killed, evicted, or it could not start.
     RunLost, true;
 }

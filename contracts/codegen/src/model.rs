@@ -185,6 +185,7 @@ pub(crate) struct Throttle {
     pub(crate) retry_attempts: Option<u32>,
     pub(crate) retry_initial_seconds: Option<u64>,
     pub(crate) retry_max_seconds: Option<u64>,
+    pub(crate) credential_fetches_per_hour: Option<u32>,
 }
 
 impl Throttle {
@@ -202,6 +203,9 @@ impl Throttle {
             retry_attempts: self.retry_attempts.or(base.retry_attempts),
             retry_initial_seconds: self.retry_initial_seconds.or(base.retry_initial_seconds),
             retry_max_seconds: self.retry_max_seconds.or(base.retry_max_seconds),
+            credential_fetches_per_hour: self
+                .credential_fetches_per_hour
+                .or(base.credential_fetches_per_hour),
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::UnknownName;
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0xbebbd3d49264ac98_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0xf12ee061d6f3cce1_u64,
     "contracts/orchestration/model-routing.v1.yaml changed: run `make generate`"
 );
 
@@ -731,6 +731,8 @@ pub struct DiscoveryDefaults {
     pub retry_initial: Duration,
     /// The longest pause between tries.
     pub retry_max: Duration,
+    /// So many fetches an hour all sources of one key make together.
+    pub credential_fetches_per_hour: u32,
 }
 
 /// The tiers, ascending.
@@ -1692,6 +1694,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
+                    credential_fetches_per_hour: 60,
                 }
             }
         }
@@ -1709,6 +1712,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
+                    credential_fetches_per_hour: 60,
                 }
             }
         }
@@ -1726,6 +1730,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
+                    credential_fetches_per_hour: 60,
                 }
             }
         }
@@ -1743,6 +1748,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
+                    credential_fetches_per_hour: 60,
                 }
             }
         }
@@ -1760,6 +1766,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
+                    credential_fetches_per_hour: 60,
                 }
             }
         }
@@ -1777,6 +1784,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
+                    credential_fetches_per_hour: 60,
                 }
             }
         }
@@ -1794,6 +1802,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
+                    credential_fetches_per_hour: 60,
                 }
             }
         }
@@ -1811,6 +1820,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
+                    credential_fetches_per_hour: 60,
                 }
             }
         }
@@ -1828,6 +1838,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
+                    credential_fetches_per_hour: 60,
                 }
             }
         }

@@ -72,20 +72,7 @@ pub(crate) async fn discover(settings: DiscoverSettings) -> Ended {
 
 async fn run(settings: &DiscoverSettings) -> anyhow::Result<Ended> {
     let operator = Operator::new(settings)?;
-    let plan: DiscoveryPlan = match operator.call(Method::POST, "/plan", &()).await? {
-        Answer::Given(plan) => plan,
-        Answer::Refused { code, message } => {
-            tracing::warn!(code, message, "the operator gives no plan");
-            return Ok(Ended::Done);
-        }
-    };
-    let etag = match &plan.permission {
-        Permission::Fetch { etag } => etag.clone(),
-        Permission::Wait { until } => {
-            tracing::info!(%until, "the provider was asked less than the minimum interval ago; nothing to do");
-            return Ok(Ended::Done);
-        }
-    };
+    let Some((plan, etag)) = operator.plan().await? else { return Ok(Ended::Done) };
     let fetched = match credential(settings) {
         Ok(credential) => {
             Box::pin(vox_catalog::discover(&plan.target, credential.as_ref(), etag.as_deref())).await
@@ -160,6 +147,41 @@ impl<'a> Operator<'a> {
             .build()
             .context("failed to build the client for the operator")?;
         Ok(Self { settings, client, patience: Duration::from_secs(settings.patience_seconds) })
+    }
+
+    /// What to fetch, with which ETag, when it is this run's turn; nothing when there is nothing to fetch now.
+    async fn plan(&self) -> anyhow::Result<Option<(DiscoveryPlan, Option<String>)>> {
+        let begun = Instant::now();
+        loop {
+            let plan: DiscoveryPlan = match self.call(Method::POST, "/plan", &()).await? {
+                Answer::Given(plan) => plan,
+                Answer::Refused { code, message } => {
+                    tracing::warn!(code, message, "the operator gives no plan");
+                    return Ok(None);
+                }
+            };
+            match &plan.permission {
+                Permission::Fetch { etag } => {
+                    let etag = etag.clone();
+                    return Ok(Some((plan, etag)));
+                }
+                Permission::Wait { until } => {
+                    tracing::info!(%until, "the provider may not be asked before then; nothing to do");
+                    return Ok(None);
+                }
+                Permission::Queue { again_ms } if begun.elapsed() < self.patience / 2 => {
+                    tracing::debug!(again_ms, "another source's run is asking this host; waiting for it");
+                    tokio::time::sleep(Duration::from_millis(*again_ms)).await;
+                }
+                Permission::Queue { .. } => {
+                    return Err(anyhow!(
+                        "other sources' runs were asking {} for {:?}, one after the other",
+                        plan.target.endpoint,
+                        self.patience / 2
+                    ));
+                }
+            }
+        }
     }
 
     async fn upload(&self, upload: &CatalogUpload) -> anyhow::Result<Ended> {

@@ -341,7 +341,7 @@ fn defaults(throttle: &Throttle) -> Option<String> {
     Some(format!(
         "DiscoveryDefaults {{ schedule: {:?}, jitter: {}, min_interval: {}, max_age: {}, timeout: {}, \
          max_body_bytes: {}, max_models: {}, shrink_limit_per_mille: {}, retry_attempts: {}, retry_initial: {}, \
-         retry_max: {} }}",
+         retry_max: {}, credential_fetches_per_hour: {} }}",
         throttle.schedule.as_deref()?,
         seconds(throttle.jitter_seconds?),
         seconds(throttle.min_interval_seconds?),
@@ -353,5 +353,6 @@ fn defaults(throttle: &Throttle) -> Option<String> {
         throttle.retry_attempts?,
         seconds(throttle.retry_initial_seconds?),
         seconds(throttle.retry_max_seconds?),
+        throttle.credential_fetches_per_hour?,
     ))
 }

@@ -1,12 +1,17 @@
 //! Whose list a source reads, with which client, and where it is. Pure.
 
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+use url::Url;
 use vox_contracts::ProviderType;
-use vox_contracts::discovery::HubQuery;
+use vox_contracts::discovery::{FetchTarget, HubQuery};
 use vox_contracts::generated::UnknownName;
 use vox_contracts::generated::providers::OPENAI_COMPATIBLE;
-use vox_contracts::generated::routing::CatalogKind;
-use vox_crds::model_catalog_source::{ModelCatalogSourceSpec, RunsVolume};
+use vox_contracts::generated::routing::{CatalogKind, DiscoveryDefaults};
+use vox_crds::model_catalog_source::{ModelCatalogSource, ModelCatalogSourceSpec, RunsVolume};
 use vox_crds::provider::{HUGGING_FACE_HUB, HuggingFaceProvider, OpenAiCompatibleProvider, ProviderSelector};
+use vox_store::catalog::Asked;
 
 use super::validate::{Problem, base_url};
 
@@ -67,6 +72,26 @@ pub(super) fn volume(spec: &ModelCatalogSourceSpec) -> Result<Option<RunsVolume>
     } else {
         Err(Problem::Volume)
     }
+}
+
+/// Whom it asks, and with which key, so that sources of one host or key are polite together. A volume asks nobody.
+pub(super) fn asked(
+    source: &ModelCatalogSource,
+    target: &FetchTarget,
+    defaults: &DiscoveryDefaults,
+) -> Option<Asked> {
+    if target.volume.is_some() {
+        return None;
+    }
+    let url = Url::parse(target.list_base.as_ref().unwrap_or(&target.endpoint)).ok()?;
+    let namespace = source.namespace().unwrap_or_default();
+    let key = source.spec.credentials_ref.as_ref();
+    Some(Asked {
+        host: format!("{}:{}", url.host_str()?, url.port_or_known_default()?),
+        credential: key.map(|key| format!("{namespace}/{}/{}", key.name, key.key)),
+        fetches_per_hour: defaults.credential_fetches_per_hour,
+        timeout: Duration::from_millis(target.timeout_ms),
+    })
 }
 
 pub(super) fn hub(hugging_face: &HuggingFaceProvider) -> HubQuery {

@@ -165,6 +165,7 @@ pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, P
             run_limit: timeout + PATIENCE,
             retry_base: first_wait,
             retry_max: min_interval.max(first_wait),
+            asked: chosen::asked(source, &target, defaults),
         },
         shrink_limit_per_mille: defaults.shrink_limit_per_mille,
         suspend: spec.suspend,

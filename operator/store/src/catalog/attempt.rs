@@ -6,6 +6,7 @@ use sqlx::{PgConnection, Row as _};
 use vox_contracts::discovery::{FailureClass, FetchFailure, FetchOutcome, Permission};
 
 use super::gate::{LastAttempt, Pace, allowed_from};
+use super::together::{Asked, KeptOut, kept_out};
 use super::{RunIdentity, SourceIdentity};
 use crate::{Error, Result, Store};
 
@@ -27,7 +28,8 @@ impl Store {
     /// Lets a run ask the provider, and records that it does; or says until when it has to wait.
     ///
     /// Runs of one source are judged one after the other under the source's row lock, so that of two that start together
-    /// one waits (row 28).
+    /// one waits (row 28). One that has to wait for what others were told is recorded as withheld, so that the status can
+    /// say why.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -46,17 +48,20 @@ impl Store {
         if until > now {
             return Ok(Permission::Wait { until });
         }
-        sqlx::query(
-            "INSERT INTO catalog_attempt (source_uid, run, plan_digest, started_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (source_uid, run) DO UPDATE
-             SET plan_digest = $3, started_at = $4, finished_at = NULL, outcome = NULL, message = NULL, retry_after_ms = NULL",
-        )
-        .bind(&source.uid)
-        .bind(&run.run)
-        .bind(&run.plan_digest)
-        .bind(now.to_sqlx())
-        .execute(&mut *tx)
-        .await?;
+        let kept_out = match &pace.asked {
+            Some(asked) => kept_out(&mut tx, &source.uid, asked, now).await?,
+            None => None,
+        };
+        if let Some(KeptOut::Queue { again }) = kept_out {
+            let again_ms = u64::try_from(again.as_millis()).unwrap_or(u64::MAX);
+            return Ok(Permission::Queue { again_ms });
+        }
+        insert_attempt(&mut tx, &source.uid, run, pace.asked.as_ref(), now).await?;
+        if let Some(KeptOut::Until(until, failure)) = kept_out {
+            finish_failed(&mut tx, &source.uid, run, &failure, now).await?;
+            tx.commit().await?;
+            return Ok(Permission::Wait { until });
+        }
         tx.commit().await?;
         // An ETag vouches for the catalog that was fetched with the same plan, not for another filter or endpoint.
         let same_plan = known.plan_digest.as_deref() == Some(run.plan_digest.as_str());
@@ -140,6 +145,33 @@ pub(super) struct Known {
     pub(super) plan_digest: Option<String>,
     pub(super) revision: i64,
     etag: Option<String>,
+}
+
+async fn insert_attempt(
+    tx: &mut PgConnection,
+    uid: &str,
+    run: &RunIdentity,
+    asked: Option<&Asked>,
+    now: Timestamp,
+) -> Result<()> {
+    let until = asked.and_then(|asked| now.checked_add(asked.timeout).ok());
+    sqlx::query(
+        "INSERT INTO catalog_attempt (source_uid, run, plan_digest, started_at, host, credential, asks_until)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (source_uid, run) DO UPDATE
+         SET plan_digest = $3, started_at = $4, finished_at = NULL, outcome = NULL, message = NULL, retry_after_ms = NULL,
+             host = $5, credential = $6, asks_until = $7",
+    )
+    .bind(uid)
+    .bind(&run.run)
+    .bind(&run.plan_digest)
+    .bind(now.to_sqlx())
+    .bind(asked.map(|asked| &asked.host))
+    .bind(asked.and_then(|asked| asked.credential.as_ref()))
+    .bind(until.map(|until| until.to_sqlx()))
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn register(tx: &mut PgConnection, source: &SourceIdentity) -> Result<()> {

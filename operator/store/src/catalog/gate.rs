@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use vox_contracts::discovery::FailureClass;
 
+use super::Asked;
+
 /// The newest attempt of a source, as far as the gate looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastAttempt {
@@ -25,7 +27,7 @@ pub struct LastAttempt {
 }
 
 /// How often a provider may be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pace {
     /// Least time between two fetches that worked.
     pub min_interval: Duration,
@@ -35,6 +37,8 @@ pub struct Pace {
     pub retry_base: Duration,
     /// Longest wait after a failure, unless the provider asks for more.
     pub retry_max: Duration,
+    /// Who is asked, where somebody is: other sources may ask the same.
+    pub asked: Option<Asked>,
 }
 
 /// From when on `run` may ask the provider; a time in the past means now.
@@ -52,6 +56,8 @@ pub fn allowed_from(last: Option<&LastAttempt>, run: &str, plan_digest: &str, pa
         None => later(last.started_at, pace.min_interval),
         // The provider was never asked.
         Some(FailureClass::CredentialMissing) if last.run != run => Timestamp::MIN,
+        // Neither was it now, and others know until when.
+        Some(FailureClass::Withheld) => later(finished_at, asked_wait(last)),
         // Whoever asks by hand waits no longer than after a good run, unless the provider itself asked for more.
         Some(_) => later(finished_at, own_wait(last, pace).min(pace.min_interval).max(asked_wait(last))),
     }
@@ -86,6 +92,7 @@ mod tests {
         run_limit: Duration::from_secs(300),
         retry_base: Duration::from_secs(30),
         retry_max: Duration::from_secs(600),
+        asked: None,
     };
 
     fn at(second: i64) -> Timestamp {
@@ -158,6 +165,13 @@ mod tests {
             ..failed(FailureClass::RateLimited, 1)
         };
         assert_eq!(allowed_from(Some(&last), "b", "p", &PACE), at(1010 + 7200));
+    }
+
+    #[test]
+    fn a_run_that_was_withheld_waits_for_as_long_as_the_others_and_no_longer() {
+        let last =
+            LastAttempt { retry_after: Some(Duration::from_secs(20)), ..failed(FailureClass::Withheld, 9) };
+        assert_eq!(allowed_from(Some(&last), "b", "p", &PACE), at(1010 + 20));
     }
 
     #[test]

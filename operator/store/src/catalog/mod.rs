@@ -6,6 +6,7 @@ pub mod gate;
 mod publish;
 mod read;
 mod retention;
+mod together;
 
 use serde::Serialize;
 use vox_contracts::ProviderType;
@@ -15,6 +16,7 @@ pub use publish::PublishLimits;
 pub(crate) use read::published_catalog;
 pub use read::{AttemptState, CatalogState, SourceState};
 pub use retention::{Forgotten, Retention};
+pub use together::Asked;
 
 /// Which source, by its Kubernetes identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

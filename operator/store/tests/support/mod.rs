@@ -19,6 +19,7 @@ pub(crate) const PACE: Pace = Pace {
     run_limit: Duration::from_secs(300),
     retry_base: Duration::from_secs(30),
     retry_max: Duration::from_secs(600),
+    asked: None,
 };
 
 pub(crate) const LIMITS: PublishLimits = PublishLimits { shrink_limit_per_mille: 500, accepted_digest: None };

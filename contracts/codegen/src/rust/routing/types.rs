@@ -181,6 +181,8 @@ pub struct DiscoveryDefaults {
     pub retry_initial: Duration,
     /// The longest pause between tries.
     pub retry_max: Duration,
+    /// So many fetches an hour all sources of one key make together.
+    pub credential_fetches_per_hour: u32,
 }
 
 "#;
