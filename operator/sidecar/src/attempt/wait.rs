@@ -70,35 +70,34 @@ impl<'a> Wait<'a> {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::sync::Arc;
 
     use serde_json::json;
-    use vox_routing::Snapshot;
+    use vox_routing::{PolicySnapshot, Snapshot};
 
     use super::*;
     use crate::keys::Keys;
     use crate::serving::Lasting;
 
     fn served() -> Served {
-        let policy = serde_json::from_value(json!({
-            "policy": {"name": "p", "generation": 1, "default": true},
-            "upstreams": [{
-                "name": "up", "provider": "vllm", "baseUrl": "http://up/v1", "route": "openai-compatible",
-                "auth": "none", "credential": null, "local": false,
-            }],
-            "deployments": [{
-                "id": "up/model", "upstream": "up",
-                "entry": {
-                    "model_id": "model", "provider": "vllm", "input_modalities": ["text"],
-                    "output_modalities": ["text"], "pricing": {}, "supports": {}, "strengths": [], "tier": "standard",
-                },
-            }],
-        }));
-        let snapshot = Snapshot::seal("shop".to_owned(), 1, vec![policy.unwrap()]).unwrap();
+        let upstream = json!({
+            "name": "up", "provider": "vllm", "baseUrl": "http://up/v1", "route": "openai-compatible", "auth": "none",
+            "credential": null, "local": false,
+        });
+        let deployment = json!({
+            "id": "up/model", "upstream": "up",
+            "entry": {
+                "model_id": "model", "provider": "vllm", "input_modalities": ["text"], "output_modalities": ["text"],
+                "pricing": {}, "supports": {}, "strengths": [], "tier": "standard",
+            },
+        });
+        let policy = PolicySnapshot {
+            policy: serde_json::from_value(json!({"name": "p", "generation": 1, "default": true})).unwrap(),
+            upstreams: vec![serde_json::from_value(upstream).unwrap()],
+            deployments: vec![Arc::new(serde_json::from_value(deployment).unwrap())],
+        };
+        let snapshot = Snapshot::seal("shop".to_owned(), 1, vec![policy]).unwrap();
         Served::of_snapshot(snapshot, None, &Lasting::new(Keys::new(PathBuf::new()), false)).unwrap()
-    }
-
-    fn begin(served: &Served) -> crate::live::breaker::Permit {
-        served.targets[0].breaker.begin(now_ms()).unwrap()
     }
 
     /// Whether one that could not be called a moment ago is asked again.
@@ -114,7 +113,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_is_busy_is_asked_again() {
         let served = served();
-        begin(&served).busy(None, now_ms());
+        served.targets[0].breaker.begin(now_ms()).unwrap().busy(None, now_ms());
         assert!(is_asked_again(&served).await);
     }
 
@@ -126,7 +125,7 @@ mod tests {
     #[tokio::test]
     async fn one_whose_circuit_is_open_is_not() {
         let served = served();
-        (0..5).for_each(|_| begin(&served).failed(now_ms()));
+        (0..5).for_each(|_| served.targets[0].breaker.begin(now_ms()).unwrap().failed(now_ms()));
         assert!(!is_asked_again(&served).await);
     }
 }
