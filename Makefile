@@ -45,6 +45,7 @@ bench: ## Measure the data path, decisions, ingest and the roll-up here; then, o
 	cargo bench --quiet --locked --package vox-routing --bench decide
 	url=$$($(HARNESS) database) && VOX_TEST_DATABASE_URL=$$url cargo bench --quiet --locked --package vox-store --bench ingest --bench roll_up
 	env=$$($(HARNESS) env) && eval "$$env" && e2e/bench
+	env=$$($(HARNESS) env) && eval "$$env" && e2e/bench-sources
 	env=$$($(HARNESS) env) && eval "$$env" && e2e/bench-sidecars
 
 bench-replay: ## Play tables of questions and what each model made of them through what decides, stores and learns; DIR names the folder of *.csv
