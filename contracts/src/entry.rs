@@ -73,6 +73,9 @@ pub struct ModelCatalogEntry {
     /// That the provider advises against it; the day of its end is `expires_at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecation: Option<Deprecation>,
+    /// That the provider did not list it when it was last asked. Only the operator writes this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspect: Option<Suspect>,
     /// The run that trained it, for checkpoints of one's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<Training>,
@@ -110,6 +113,7 @@ impl ModelCatalogEntry {
             parent: None,
             access: None,
             deprecation: None,
+            suspect: None,
             training: None,
             created_at: None,
             expires_at: None,
@@ -125,6 +129,10 @@ impl ModelCatalogEntry {
         self.access = None;
         self.deprecation = None;
         self.training = None;
+        // A count would make a new snapshot at each fetch that misses the model.
+        if let Some(suspect) = &mut self.suspect {
+            suspect.fetches = 0;
+        }
         if let Some(availability) = &mut self.availability {
             availability.served_by.clear();
         }
@@ -223,6 +231,22 @@ pub struct Deprecation {
     /// The id that the provider names instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
+}
+
+/// That a model is missing from its provider's list, and may be gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suspect {
+    /// When it was first missing (RFC 3339).
+    pub since: String,
+    /// In how many fetches in a row; 0 where that is not told.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fetches: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The run that trained a checkpoint, from its manifest.
@@ -326,8 +350,10 @@ pub struct CatalogSourceRef {
 ///
 /// # Errors
 /// Passes on a serialisation failure, which no value of this type can cause today.
-pub fn digest(entries: &[ModelCatalogEntry]) -> Result<String, serde_json::Error> {
-    let mut ordered: Vec<&ModelCatalogEntry> = entries.iter().collect();
+pub fn digest<'a>(
+    entries: impl IntoIterator<Item = &'a ModelCatalogEntry>,
+) -> Result<String, serde_json::Error> {
+    let mut ordered: Vec<&ModelCatalogEntry> = entries.into_iter().collect();
     ordered.sort_unstable_by(|a, b| a.model_id.cmp(&b.model_id));
     let mut hash = Sha256::new();
     for entry in ordered {

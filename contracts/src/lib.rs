@@ -4,6 +4,7 @@
 //! Pure: plain data in, plain data out. No Kubernetes, HTTP, SQL, clock or runtime.
 
 pub mod budget;
+pub mod change;
 pub mod discovery;
 pub mod entry;
 pub mod generated;

@@ -23,6 +23,8 @@ pub mod types {
     pub const EVIDENCE_SUFFICIENT: &str = "EvidenceSufficient";
     /// Present only while True: models of the policy are kept from a category, because their success there fell suddenly.
     pub const QUARANTINED: &str = "Quarantined";
+    /// Present only while True: the policy names models that are gone or on their way out.
+    pub const MODELS_LEAVING: &str = "ModelsLeaving";
 }
 
 macro_rules! reasons {
@@ -61,6 +63,14 @@ reasons! {
     REPRICED = "Repriced";
     /// Models are no longer offered.
     MODELS_REMOVED = "ModelsRemoved";
+    /// Models are missing from their provider's list; they stay until it misses them again, behind all others.
+    MODELS_SUSPECT = "ModelsSuspect";
+    /// Models that were missing are listed again.
+    MODELS_RETURNED = "ModelsReturned";
+    /// Models have another context, or read, write or can do something else.
+    MODELS_CHANGED = "ModelsChanged";
+    /// Their provider advises against models, says when they end, or names others in their place; or took that back.
+    MODELS_DEPRECATED = "ModelsDeprecated";
     /// A requested run was not made: the provider was asked less than the minimum interval ago.
     REQUEST_TOO_SOON = "RequestTooSoon";
     /// `spec.freshness.maxAge` is shorter than the time between two scheduled runs: the source is stale in between.

@@ -292,6 +292,9 @@ pub struct CatalogStatus {
     pub removed: i64,
     /// How many models have another price than in the revision before.
     pub repriced: i64,
+    /// How many of its models the provider did not list when it was last asked; they are gone if it misses them again.
+    #[serde(default)]
+    pub suspect: i64,
 }
 
 /// One attempt to fetch.

@@ -182,6 +182,7 @@ pub(crate) struct Throttle {
     pub(crate) max_body_bytes: Option<u64>,
     pub(crate) max_models: Option<u32>,
     pub(crate) shrink_limit_per_mille: Option<u32>,
+    pub(crate) missed_fetches_until_removed: Option<u32>,
     pub(crate) retry_attempts: Option<u32>,
     pub(crate) retry_initial_seconds: Option<u64>,
     pub(crate) retry_max_seconds: Option<u64>,
@@ -200,6 +201,9 @@ impl Throttle {
             max_body_bytes: self.max_body_bytes.or(base.max_body_bytes),
             max_models: self.max_models.or(base.max_models),
             shrink_limit_per_mille: self.shrink_limit_per_mille.or(base.shrink_limit_per_mille),
+            missed_fetches_until_removed: self
+                .missed_fetches_until_removed
+                .or(base.missed_fetches_until_removed),
             retry_attempts: self.retry_attempts.or(base.retry_attempts),
             retry_initial_seconds: self.retry_initial_seconds.or(base.retry_initial_seconds),
             retry_max_seconds: self.retry_max_seconds.or(base.retry_max_seconds),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::UnknownName;
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0xf12ee061d6f3cce1_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0x351a37cbde4c1d0d_u64,
     "contracts/orchestration/model-routing.v1.yaml changed: run `make generate`"
 );
 
@@ -725,6 +725,8 @@ pub struct DiscoveryDefaults {
     pub max_models: u32,
     /// A fetch that loses more than this share of the models is refused, per mille.
     pub shrink_limit_per_mille: u32,
+    /// A model that so many fetches in a row do not list is removed.
+    pub missed_fetches_until_removed: u32,
     /// How often one run tries, the first included.
     pub retry_attempts: u32,
     /// The pause before the second try; it doubles from try to try.
@@ -1691,6 +1693,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     max_body_bytes: 33_554_432,
                     max_models: 20_000,
                     shrink_limit_per_mille: 500,
+                    missed_fetches_until_removed: 2,
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
@@ -1709,6 +1712,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     max_body_bytes: 8_388_608,
                     max_models: 2_000,
                     shrink_limit_per_mille: 1000,
+                    missed_fetches_until_removed: 2,
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
@@ -1727,6 +1731,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     max_body_bytes: 16_777_216,
                     max_models: 20_000,
                     shrink_limit_per_mille: 500,
+                    missed_fetches_until_removed: 2,
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
@@ -1745,6 +1750,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     max_body_bytes: 16_777_216,
                     max_models: 20_000,
                     shrink_limit_per_mille: 500,
+                    missed_fetches_until_removed: 2,
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
@@ -1763,6 +1769,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     max_body_bytes: 16_777_216,
                     max_models: 20_000,
                     shrink_limit_per_mille: 500,
+                    missed_fetches_until_removed: 2,
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
@@ -1781,6 +1788,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     max_body_bytes: 33_554_432,
                     max_models: 20_000,
                     shrink_limit_per_mille: 500,
+                    missed_fetches_until_removed: 2,
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
@@ -1799,6 +1807,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     max_body_bytes: 8_388_608,
                     max_models: 2_000,
                     shrink_limit_per_mille: 1000,
+                    missed_fetches_until_removed: 2,
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
@@ -1817,6 +1826,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     max_body_bytes: 8_388_608,
                     max_models: 2_000,
                     shrink_limit_per_mille: 1000,
+                    missed_fetches_until_removed: 2,
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),
@@ -1835,6 +1845,7 @@ pub const fn discovery_defaults(kind: CatalogKind) -> &'static DiscoveryDefaults
                     max_body_bytes: 1_048_576,
                     max_models: 2_000,
                     shrink_limit_per_mille: 1000,
+                    missed_fetches_until_removed: 2,
                     retry_attempts: 4,
                     retry_initial: Duration::from_secs(2),
                     retry_max: Duration::from_secs(60),

@@ -15,7 +15,7 @@ pub use evidence::{Evidence, EvidenceMode, Exploration, NewModels};
 pub use policy::PolicyError;
 pub use route::{Capability, FallBack, Prefer, Require, Route};
 pub use status::{
-    BudgetStatus, NewModelsStatus, PickEvidence, PickStatus, PriceDrift, QuarantineStatus,
+    BudgetStatus, LeavingModel, NewModelsStatus, PickEvidence, PickStatus, PriceDrift, QuarantineStatus,
     RoutingPolicyStatus, SidecarVersion, SidecarsStatus, SnapshotStatus,
 };
 

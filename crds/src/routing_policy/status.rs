@@ -15,7 +15,7 @@ pub struct RoutingPolicyStatus {
     /// The generation that serves; older than the observed one while that cannot be programmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub programmed_generation: Option<i64>,
-    /// Accepted, ResolvedRefs, Programmed and EvidenceSufficient, always; Quarantined only while True.
+    /// Accepted, ResolvedRefs, Programmed and EvidenceSufficient, always; Quarantined and ModelsLeaving only while True.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -37,6 +37,10 @@ pub struct RoutingPolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["model".into(), "category".into()]))]
     pub quarantines: Vec<QuarantineStatus>,
+    /// Models that the policy names and that are gone or on their way out; at most 16, those that are gone first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["model".into()]))]
+    pub leaving: Vec<LeavingModel>,
     /// Models that have yet to prove themselves here, where `evidence.newModels` is `candidate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_models: Option<NewModelsStatus>,
@@ -119,6 +123,24 @@ pub struct QuarantineStatus {
     pub was_per_mille: i64,
     /// Successes in the day of the fall, per mille.
     pub is_per_mille: i64,
+}
+
+/// A model that the policy names and that is gone or on its way out.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct LeavingModel {
+    /// Which: `<source>/<model>`, or the name where no catalog has it.
+    pub model: String,
+    /// ModelsRemoved, ModelsSuspect or ModelsDeprecated.
+    pub reason: String,
+    /// Which part of the policy names it first.
+    pub named_by: String,
+    /// When it went, was first missing, or ends, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
+    /// The model that its provider names in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
 }
 
 /// Models that have yet to prove themselves: they stand behind all that have.

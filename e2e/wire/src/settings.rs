@@ -1,5 +1,7 @@
 //! What a provider is told to do, through the control API or the command line.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
@@ -27,6 +29,15 @@ pub struct Settings {
     /// List this many models, made up from the fixture's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<usize>,
+    /// Leave out the models of these ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
+    /// Say of the models of these ids that they end on this day (where lists have such a thing).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub deprecate: BTreeMap<String, String>,
+    /// Name another model in the place of the models of these ids (where lists have such a thing).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub replace: BTreeMap<String, String>,
     /// Every price is so many per cent higher (lower, if negative).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reprice_per_cent: Option<i32>,

@@ -2,6 +2,7 @@
 
 mod routing;
 mod scoreboard;
+mod since;
 mod telemetry;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ pub(crate) use scoreboard::{
     DoctorArgs, Group, PricingCommand, Report, ScoreboardCommand, TraceArgs, WindowArgs,
 };
 
+pub(crate) use since::Since;
 pub(crate) use telemetry::{TelemetryCommand, TelemetryTestArgs};
 
 use crate::cluster::SourceName;
@@ -190,6 +192,22 @@ pub(crate) enum CatalogCommand {
     /// The operator answers this, over a port-forward to one of its pods: it takes verb create on pods/portforward in the
     /// operator's namespace.
     Show(ShowArgs),
+    /// What changed: models that came, went, are missing, cost or can do something else, or are on their way out.
+    ///
+    /// Of a source's first catalog only its size is told. The operator answers this, over a port-forward to one of its pods: it
+    /// takes verb create on pods/portforward in the operator's namespace.
+    Diff(DiffArgs),
+}
+
+/// `vox catalog diff`.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct DiffArgs {
+    /// From when on: a time back from now such as 24h or 7d, or a date or time such as 2026-01-31 or 2026-01-31T12:00:00Z.
+    #[arg(long, default_value = "24h", value_parser = Since::read, value_name = "WHEN")]
+    pub(crate) since: Since,
+    /// Only this source. Default: all of the namespace, or with -A of all namespaces.
+    #[arg(long, value_name = "[NAMESPACE/]NAME", conflicts_with = "all_namespaces")]
+    pub(crate) source: Option<SourceName>,
 }
 
 /// `vox catalog show`.
@@ -280,6 +298,14 @@ mod tests {
         assert!(parse("vox discover --timeout 90s").is_ok());
         assert!(parse("vox discover --timeout soon").unwrap_err().to_string().contains("90s, 5m or 1h30m"));
         assert!(parse("vox discover --timeout=-5m").is_err());
+    }
+
+    #[test]
+    fn nonsense_as_a_time_is_refused_with_what_to_write() {
+        assert!(parse("vox catalog diff --since 7d --source shop/a").is_ok());
+        let error = parse("vox catalog diff --since yesterday").unwrap_err().to_string();
+        assert!(error.contains("24h"), "{error}");
+        assert!(parse("vox catalog diff -A --source shop/a").is_err());
     }
 
     #[test]

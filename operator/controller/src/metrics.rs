@@ -4,6 +4,7 @@
 mod outcomes;
 mod scoreboard;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicI64;
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use vox_contracts::change::ChangeKind;
 use vox_store::outcome::Stored;
 
 use self::outcomes::Outcomes;
@@ -49,6 +51,8 @@ pub(crate) struct Metrics {
     resident: Gauge,
     quarantines: Gauge,
     schedules_missed: Family<Labels<2>, Counter>,
+    changes: Family<Labels<3>, Counter>,
+    suspects: Family<Labels<2>, Gauge>,
     programmed: Family<Labels<2>, Gauge>,
     /// Of roll-ups.
     pub(crate) scoreboard: ScoreboardMetrics,
@@ -77,6 +81,8 @@ impl Metrics {
             resident: Gauge::default(),
             quarantines: Gauge::default(),
             schedules_missed: Family::default(),
+            changes: Family::default(),
+            suspects: Family::default(),
             programmed: Family::default(),
             scoreboard: ScoreboardMetrics::default(),
             outcomes: Outcomes::new(seconds),
@@ -121,6 +127,12 @@ impl Metrics {
             "catalog_schedules_missed",
             "Scheduled runs that did not happen",
             self.schedules_missed.clone(),
+        );
+        r.register("catalog_changes", "What happened to models of a catalog, by kind", self.changes.clone());
+        r.register(
+            "catalog_suspect_models",
+            "Models that the provider did not list when it was last asked, and that stay until it misses them again",
+            self.suspects.clone(),
         );
         r.register(
             "policy_programmed",
@@ -210,17 +222,25 @@ impl Metrics {
         self.outcomes.orphans(count);
     }
 
+    /// What an upload changed in a source's catalog.
+    pub(crate) fn models_changed(&self, namespace: &str, source: &str, changes: &BTreeMap<ChangeKind, u64>) {
+        for (kind, models) in changes {
+            self.changes.get_or_create(&change_labels(namespace, source, *kind)).inc_by(*models);
+        }
+    }
+
     /// What a source's status says, as numbers.
     pub(crate) fn source(
         &self,
         namespace: &str,
         source: &str,
-        models: i64,
+        (models, suspect): (i64, i64),
         fresh: bool,
         refreshed: Option<i64>,
     ) {
         let labels = source_labels(namespace, source);
         self.models.get_or_create(&labels).set(models);
+        self.suspects.get_or_create(&labels).set(suspect);
         self.fresh.get_or_create(&labels).set(i64::from(fresh));
         if let Some(second) = refreshed {
             self.last_refresh.get_or_create(&labels).set(second);
@@ -234,6 +254,10 @@ impl Metrics {
         self.fresh.remove(&labels);
         self.last_refresh.remove(&labels);
         self.schedules_missed.remove(&labels);
+        self.suspects.remove(&labels);
+        for kind in ChangeKind::ALL {
+            self.changes.remove(&change_labels(namespace, source, *kind));
+        }
     }
 
     /// What a policy's condition `Programmed` says.
@@ -253,6 +277,11 @@ fn policy_labels(namespace: &str, policy: &str) -> Labels<2> {
 
 fn source_labels(namespace: &str, source: &str) -> Labels<2> {
     Labels([("namespace", namespace.to_owned()), ("source", source.to_owned())])
+}
+
+fn change_labels(namespace: &str, source: &str, kind: ChangeKind) -> Labels<3> {
+    let [namespace, source] = source_labels(namespace, source).0;
+    Labels([namespace, source, ("change", kind.to_string())])
 }
 
 #[cfg(test)]
@@ -276,6 +305,18 @@ mod tests {
     }
 
     #[test]
+    fn what_happened_to_the_models_of_a_source_is_counted_until_it_is_gone() {
+        let metrics = Metrics::new();
+        let added = BTreeMap::from([(ChangeKind::Added, 2)]);
+        metrics.models_changed("shop", "hub", &added);
+        metrics.models_changed("shop", "hub", &added);
+        let row = "vox_catalog_changes_total{namespace=\"shop\",source=\"hub\",change=\"added\"} 4";
+        assert!(metrics.encode().unwrap().contains(row));
+        metrics.forget("shop", "hub");
+        assert!(!metrics.encode().unwrap().contains("source=\"hub\""));
+    }
+
+    #[test]
     fn the_page_of_metrics_has_every_one_of_the_operator() {
         let metrics = Metrics::new();
         metrics.reconciled("routingpolicy", "ok", 0.1);
@@ -284,7 +325,8 @@ mod tests {
         metrics.attempt_ended("Published");
         metrics.call_refused("token");
         metrics.schedule_missed("shop", "hub");
-        metrics.source("shop", "hub", 1, true, Some(1));
+        metrics.source("shop", "hub", (1, 0), true, Some(1));
+        metrics.models_changed("shop", "hub", &BTreeMap::from([(ChangeKind::Added, 1)]));
         metrics.policy("shop", "fast", true);
         metrics.outcomes(&Stored::default(), std::iter::once("value"), Instant::now());
         metrics.scoreboard.passed(&vox_store::scoreboard::LastPass {

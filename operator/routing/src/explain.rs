@@ -102,6 +102,9 @@ pub struct Candidate {
     /// Whether it has yet to prove itself, and stands behind all that have.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub candidate: bool,
+    /// Since when its provider does not list it (RFC 3339): it may be gone, and stands behind all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspect: Option<String>,
     /// What stopped it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
@@ -232,6 +235,7 @@ impl Router {
             parts: parts.to_vec(),
             worst_case_usd: walk.worst_case(&judged.ranked),
             candidate: deployment.candidate,
+            suspect: deployment.entry.suspect.as_ref().map(|suspect| suspect.since.clone()),
             stopped,
             layers: layers(deployment, evidence.is_some()),
             evidence,

@@ -8,6 +8,7 @@ use crate::decision::{Pick, Refusal};
 use crate::rank::Ranked;
 use crate::request::{Live, Request};
 use crate::router::{Asking, Router};
+use crate::snapshot::Standing;
 use crate::walk::{Walk, pick};
 
 /// The best comes first for sure.
@@ -99,10 +100,13 @@ impl Router {
 
     /// How the first place is shared out; none where the best has it for sure.
     fn shares<'a>(&self, asking: &'a Asking<'_>, walk: &'a Walk<'a>, picks: &[Pick]) -> Option<Shares<'a>> {
-        let (order, fallen) = (asking.ranking.order.as_slice(), asking.ranking.fallen.as_slice());
+        // Whoever may be gone is not worth a request to be known better.
+        let known = asking.ranking.order.partition_point(|one| one.standing < Standing::Suspect);
+        let order = asking.ranking.order.get(..known)?;
+        let fallen = asking.ranking.fallen.as_slice();
         let share = self.snapshot.policy.evidence.exploration_per_million.min(MILLION);
         let best = picks.first().copied()?;
-        let has_new = order.last().is_some_and(|last| last.candidate);
+        let has_new = order.last().is_some_and(|last| last.standing == Standing::Candidate);
         if (share == 0 && fallen.is_empty() && !has_new)
             || walk.named
             || walk.force_cost
@@ -112,7 +116,7 @@ impl Router {
         }
         let local_first = order.iter().find(|one| is(one, &best))?.local_first;
         let others = Others { walk, best, local_first };
-        let (eligible, new) = order.split_at(order.iter().take_while(|one| !one.candidate).count());
+        let (eligible, new) = order.split_at(order.partition_point(|one| one.standing == Standing::Proven));
         // What is explored takes the new along; where nothing is, probes do.
         let none: &[Ranked] = &[];
         let (explored, probed) =

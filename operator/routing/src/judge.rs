@@ -154,7 +154,7 @@ fn judged_by(walk: &Walk<'_>, order: &[Ranked]) -> Vec<Judged> {
 /// As a walk that looks for the cheapest keeps them: those that may serve by worst case, an unknown one last.
 fn cheapest_first(judged: &mut [Judged]) {
     judged.sort_by_key(|one| match &one.verdict {
-        Ok(worst_case) => (false, one.ranked.candidate, worst_case.is_none(), *worst_case),
-        Err(_) => (true, true, true, None),
+        Ok(worst_case) => (false, Some(one.ranked.standing), worst_case.is_none(), *worst_case),
+        Err(_) => (true, None, true, None),
     });
 }

@@ -16,7 +16,7 @@ use crate::filter::{self, TierStands};
 use crate::plan::{Plan, distance};
 use crate::policy::EvidenceMode;
 use crate::score::{self, Lean, Part};
-use crate::snapshot::{Deployment, PolicySnapshot};
+use crate::snapshot::{Deployment, PolicySnapshot, Standing};
 
 /// A class worse than any that preferences give.
 const NO_CLASS: u8 = u8::MAX;
@@ -33,14 +33,14 @@ pub(crate) struct Ranked {
     pub(crate) local_first: bool,
     /// Whether only the contract's tier floor keeps it away.
     pub(crate) below_floor: bool,
-    /// Whether it has yet to prove itself: behind all that have.
-    pub(crate) candidate: bool,
+    /// What comes before everything else.
+    pub(crate) standing: Standing,
 }
 
 impl Ranked {
     /// What comes before class and score.
-    const fn group(&self) -> (bool, bool) {
-        (self.candidate, self.local_first)
+    const fn group(&self) -> (Standing, bool) {
+        (self.standing, self.local_first)
     }
 }
 
@@ -125,18 +125,18 @@ impl Material<'_> {
             class: class(plan, deployment),
             local_first: plan.prefer_local && facts.local,
             below_floor: matches!(filter::tier(plan, facts), TierStands::BelowContractFloor),
-            candidate: deployment.candidate,
+            standing: deployment.standing(),
         })
     }
 
-    /// Sorts as everywhere: those that have proven themselves, preferences, then score, then the deployment's id.
+    /// Sorts as everywhere: by standing, preferences, then score, then the deployment's id.
     pub(crate) fn sort(&self, order: &mut [Ranked]) {
         let id = |ranked: &Ranked| {
             self.snapshot.deployments.get(ranked.deployment as usize).map(|deployment| deployment.id.as_str())
         };
         order.sort_unstable_by(|a, b| {
-            (a.candidate, !a.local_first, a.class, b.score)
-                .cmp(&(b.candidate, !b.local_first, b.class, a.score))
+            (a.standing, !a.local_first, a.class, b.score)
+                .cmp(&(b.standing, !b.local_first, b.class, a.score))
                 .then_with(|| id(a).cmp(&id(b)))
         });
     }

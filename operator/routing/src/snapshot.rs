@@ -13,8 +13,8 @@ use crate::policy::Policy;
 
 /// The form of the document. A reader refuses another one and keeps what it has; the operator publishes anew when it
 /// begins to write another one, because the form is part of the digest. 1 had a copy of its models in each policy, 2 no seal,
-/// and it said nothing of how a policy takes what happened.
-pub const SCHEMA_VERSION: u32 = 3;
+/// and it said nothing of how a policy takes what happened; 3 knew no suspects.
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// All policies of one namespace with all that they may pick.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,17 @@ pub struct Deployment {
     pub candidate: bool,
 }
 
+/// How sure it is that a deployment serves well. Before all preferences: whoever stands further back comes after all that do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// Nothing speaks against it.
+    Proven,
+    /// The policy holds it back until it has proven itself here.
+    Candidate,
+    /// Its provider did not list it when it was last asked: it may be gone.
+    Suspect,
+}
+
 /// The layers of what is known of a model, lowest first; a higher one overrides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -161,6 +172,15 @@ const fn is_zero(number: &u64) -> bool {
 }
 
 impl Deployment {
+    /// How sure it is that it serves well.
+    pub(crate) const fn standing(&self) -> Standing {
+        match (&self.entry.suspect, self.candidate) {
+            (Some(_), _) => Standing::Suspect,
+            (None, true) => Standing::Candidate,
+            (None, false) => Standing::Proven,
+        }
+    }
+
     /// The prices that finished calls are charged by: those that the catalog lists. What was billed is a mean over calls with
     /// and without cached input; charging by it would count the cache twice.
     #[must_use]

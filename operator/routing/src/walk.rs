@@ -12,7 +12,7 @@ use crate::filter::{self, Money};
 use crate::plan::Plan;
 use crate::rank::{Ranked, Ranking};
 use crate::request::{Live, Request};
-use crate::snapshot::Deployment;
+use crate::snapshot::{Deployment, Standing};
 
 /// So many candidates of other upstreams are looked at for one that may serve: a decision stays a matter of microseconds.
 const OTHERS: usize = 64;
@@ -36,9 +36,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) descent: Option<ModelTier>,
 }
 
-/// What a pass takes: whether it has yet to prove itself, is hardware that the route prefers, is of the family that the client
-/// prefers.
-type Group = (bool, bool, bool);
+/// What a pass takes: how it stands, whether it is hardware that the route prefers, is of the family that the client prefers.
+type Group = (Standing, bool, bool);
 
 /// Who is left, best first.
 #[derive(Debug, Default)]
@@ -173,32 +172,36 @@ impl Walk<'_> {
     }
 
     /// Without a hint one pass; with one, its family first, among hardware of one's own and then among the others; all
-    /// that before those that have yet to prove themselves.
+    /// that before those that have yet to prove themselves, and suspects last.
     fn passes(&self) -> &'static [Option<Group>] {
-        const HINTED: [Option<Group>; 8] = [
-            Some((false, true, true)),
-            Some((false, true, false)),
-            Some((false, false, true)),
-            Some((false, false, false)),
-            Some((true, true, true)),
-            Some((true, true, false)),
-            Some((true, false, true)),
-            Some((true, false, false)),
+        const HINTED: [Option<Group>; 12] = [
+            Some((Standing::Proven, true, true)),
+            Some((Standing::Proven, true, false)),
+            Some((Standing::Proven, false, true)),
+            Some((Standing::Proven, false, false)),
+            Some((Standing::Candidate, true, true)),
+            Some((Standing::Candidate, true, false)),
+            Some((Standing::Candidate, false, true)),
+            Some((Standing::Candidate, false, false)),
+            Some((Standing::Suspect, true, true)),
+            Some((Standing::Suspect, true, false)),
+            Some((Standing::Suspect, false, true)),
+            Some((Standing::Suspect, false, false)),
         ];
         if self.hint.is_some() { &HINTED } else { &[None] }
     }
 
     fn group(&self, ranked: &Ranked) -> Group {
         let family = self.facts.get(ranked.deployment as usize).and_then(|facts| facts.family);
-        (ranked.candidate, ranked.local_first, family == self.hint)
+        (ranked.standing, ranked.local_first, family == self.hint)
     }
 
     /// In the order of the walk; by worst case where the cheapest is asked for, an unknown price last.
     fn insert(&self, picks: &mut Vec<Pick>, ranked: &Ranked, worst_case: Option<Cost>, at_most: usize) {
         let pick = pick(ranked, worst_case);
         let cost = |pick: &Pick| {
-            let candidate = self.deployments.get(pick.deployment).is_some_and(|one| one.candidate);
-            (candidate, pick.worst_case.is_none(), pick.worst_case)
+            let standing = self.deployments.get(pick.deployment).map(|one| one.standing());
+            (standing, pick.worst_case.is_none(), pick.worst_case)
         };
         // Most candidates are dearer than those kept already.
         if picks.len() >= at_most && picks.last().is_none_or(|last| cost(last) <= cost(&pick)) {

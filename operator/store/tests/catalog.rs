@@ -6,6 +6,7 @@
 mod support;
 
 use support::{LIMITS, PACE, at, connection, entry, models, publish, run, source, store, upload};
+use vox_contracts::ModelCatalogEntry;
 use vox_contracts::discovery::{FailureClass, FetchFailure, FetchOutcome, Permission};
 use vox_store::catalog::{PublishLimits, SourceIdentity};
 use vox_store::{Error, Store};
@@ -40,6 +41,7 @@ async fn an_upload_whose_answer_was_lost_can_be_sent_again() {
     let first = publish(&store, "a", models(3), 0).await.unwrap();
     let again =
         store.publish(&source(), &run("a", "p"), &upload(models(3), "p"), &LIMITS, at(5)).await.unwrap();
+    let again = again.receipt;
     assert_eq!(first.revision, again.revision);
     assert_eq!(first.digest, again.digest);
 }
@@ -50,8 +52,21 @@ async fn changes_are_counted_and_kept() {
     publish(&store, "a", models(4), 0).await.unwrap();
     let next = vec![entry(0, "1"), entry(1, "2.5"), entry(2, "1"), entry(9, "1")];
     let receipt = publish(&store, "b", next.clone(), 4000).await.unwrap();
-    assert_eq!((receipt.revision, receipt.added, receipt.removed, receipt.repriced), (2, 1, 1, 1));
+    assert_eq!((receipt.revision, receipt.added, receipt.removed, receipt.repriced), (2, 1, 0, 1));
+    assert_eq!(
+        (receipt.models, listed(&store).await),
+        (5, next.clone()),
+        "one is missing, and stays as a suspect"
+    );
+    let receipt = publish(&store, "c", next.clone(), 8000).await.unwrap();
+    assert_eq!((receipt.revision, receipt.models, receipt.removed), (3, 4, 1));
     assert_eq!(store.catalog(&source().source).await.unwrap().unwrap().entries, next);
+}
+
+/// The models that are no suspects.
+async fn listed(store: &Store) -> Vec<ModelCatalogEntry> {
+    let catalog = store.catalog(&source().source).await.unwrap().unwrap();
+    catalog.entries.into_iter().filter(|entry| entry.suspect.is_none()).collect()
 }
 
 #[tokio::test]
@@ -96,8 +111,11 @@ async fn a_catalog_that_shrinks_too_far_is_refused_until_a_person_accepts_it() {
     assert!(attempt.message.contains(&digest), "it says how to accept it");
     let limits = PublishLimits { accepted_digest: Some(digest), ..LIMITS };
     store.begin_attempt(&source(), &run("c", "p"), &PACE, at(9000)).await.unwrap();
-    let receipt =
-        store.publish(&source(), &run("c", "p"), &upload(models(5), "p"), &limits, at(9001)).await.unwrap();
+    let receipt = store
+        .publish(&source(), &run("c", "p"), &upload(models(5), "p"), &limits, at(9001))
+        .await
+        .unwrap()
+        .receipt;
     assert_eq!((receipt.models, receipt.removed), (5, 95));
 }
 
@@ -177,10 +195,10 @@ async fn a_run_that_was_taken_for_lost_may_still_publish_when_nothing_newer_came
     store.begin_attempt(&source(), &run("new", "p"), &PACE, at(301)).await.unwrap();
     let receipt =
         store.publish(&source(), &run("old", "p"), &upload(models(2), "p"), &LIMITS, at(302)).await.unwrap();
-    assert_eq!(receipt.revision, 1);
+    assert_eq!(receipt.receipt.revision, 1);
     let receipt =
         store.publish(&source(), &run("new", "p"), &upload(models(3), "p"), &LIMITS, at(303)).await.unwrap();
-    assert_eq!(receipt.revision, 2);
+    assert_eq!(receipt.receipt.revision, 2);
 }
 
 #[tokio::test]

@@ -340,8 +340,8 @@ fn discovery(contract: &Routing) -> Result<String, Error> {
 fn defaults(throttle: &Throttle) -> Option<String> {
     Some(format!(
         "DiscoveryDefaults {{ schedule: {:?}, jitter: {}, min_interval: {}, max_age: {}, timeout: {}, \
-         max_body_bytes: {}, max_models: {}, shrink_limit_per_mille: {}, retry_attempts: {}, retry_initial: {}, \
-         retry_max: {}, credential_fetches_per_hour: {} }}",
+         max_body_bytes: {}, max_models: {}, shrink_limit_per_mille: {}, missed_fetches_until_removed: {}, retry_attempts: {}, \
+         retry_initial: {}, retry_max: {}, credential_fetches_per_hour: {} }}",
         throttle.schedule.as_deref()?,
         seconds(throttle.jitter_seconds?),
         seconds(throttle.min_interval_seconds?),
@@ -350,6 +350,7 @@ fn defaults(throttle: &Throttle) -> Option<String> {
         grouped(throttle.max_body_bytes?),
         grouped(u64::from(throttle.max_models?)),
         throttle.shrink_limit_per_mille?,
+        throttle.missed_fetches_until_removed?,
         throttle.retry_attempts?,
         seconds(throttle.retry_initial_seconds?),
         seconds(throttle.retry_max_seconds?),

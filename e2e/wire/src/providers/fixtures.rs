@@ -45,11 +45,7 @@ impl Fixtures {
     /// Whether a provider lists a model. Anthropic and Google also have what OpenRouter lists under their names.
     #[must_use]
     pub fn lists(&self, provider: Provider, model: &str, settings: &Settings) -> bool {
-        let id = |fact: &Value| {
-            let id = fact["id"].as_str().or(fact["key"].as_str()).or(fact["name"].as_str());
-            id.map(|id| id.trim_start_matches("models/").to_owned())
-        };
-        let listed = self.facts(provider, settings).any(|fact| id(&fact).as_deref() == Some(model));
+        let listed = self.facts(provider, settings).any(|fact| id(&fact) == Some(model));
         let gateway = || {
             let wanted = format!("{}/{model}", provider.as_str());
             self.facts(Provider::OpenRouter, &Settings::default()).any(|fact| fact["id"] == wanted.as_str())
@@ -61,7 +57,31 @@ impl Fixtures {
 fn as_many(all: &[Value], settings: &Settings) -> impl Iterator<Item = Value> {
     let wanted = settings.models.unwrap_or(all.len());
     let kept = wanted * usize::from(settings.keep_per_cent.unwrap_or(100)) / 100;
-    all.iter().cycle().enumerate().take(kept).map(|(index, row)| numbered(row, index, all.len()))
+    let rows = all.iter().cycle().enumerate().take(kept).map(|(index, row)| numbered(row, index, all.len()));
+    rows.filter_map(|row| still_there(row, settings))
+}
+
+fn id(fact: &Value) -> Option<&str> {
+    let id = fact["id"].as_str().or(fact["key"].as_str()).or(fact["name"].as_str());
+    id.map(|id| id.trim_start_matches("models/"))
+}
+
+/// The fact, unless it is dropped, with what is said of its end: OpenRouter's list has `expiration_date`, those like OpenAI's
+/// have Mistral's names.
+fn still_there(mut row: Value, settings: &Settings) -> Option<Value> {
+    let (ends, instead) = match id(&row) {
+        Some(id) if settings.drop.iter().any(|dropped| dropped == id) => return None,
+        Some(id) => (settings.deprecate.get(id), settings.replace.get(id)),
+        None => (None, None),
+    };
+    for (key, said) in
+        [("expiration_date", ends), ("deprecation", ends), ("deprecation_replacement_model", instead)]
+    {
+        if let Some(said) = said {
+            row[key] = json!(said);
+        }
+    }
+    Some(row)
 }
 
 /// The same facts under another id, once the fixture has been used up.
@@ -87,6 +107,25 @@ mod tests {
         let count = |provider| fixtures.facts(provider, &Settings::default()).count();
         assert_eq!(count(Provider::OpenRouter), 312);
         assert_eq!(count(Provider::Ollama), 8);
+    }
+
+    #[test]
+    fn a_model_can_be_dropped_and_another_one_be_deprecated() {
+        let fixtures = Fixtures::load().unwrap();
+        let rows = |settings: &Settings| fixtures.facts(Provider::OpenRouter, settings).collect::<Vec<_>>();
+        let all = rows(&Settings::default());
+        let (first, second) = (id(&all[0]).unwrap().to_owned(), id(&all[1]).unwrap().to_owned());
+        let settings = Settings {
+            drop: vec![first],
+            deprecate: [(second.clone(), "2026-12-31".to_owned())].into(),
+            replace: [(second.clone(), "maker/next".to_owned())].into(),
+            ..Settings::default()
+        };
+        let told = rows(&settings);
+        assert_eq!((told.len(), id(&told[0])), (311, Some(second.as_str())));
+        assert_eq!(told[0]["expiration_date"], "2026-12-31");
+        assert_eq!(told[0]["deprecation_replacement_model"], "maker/next");
+        assert_eq!(told[1], all[2]);
     }
 
     #[test]

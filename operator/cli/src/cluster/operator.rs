@@ -14,6 +14,7 @@ use kube::api::ListParams;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use vox_contracts::change::{CatalogChanges, ChangesQuery};
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
 use vox_contracts::scoreboard::{GroupBy, ObservedPrice, RolledUp, Scoreboard, ScoreboardQuery, Trace};
 use vox_contracts::traffic::{Traffic, TrafficQuery};
@@ -96,6 +97,11 @@ impl<'a> Operator<'a> {
             Answer::Found(catalog) => Ok(Some(catalog)),
             Answer::Missing => Ok(None),
         }
+    }
+
+    /// What changed in catalogs.
+    pub(crate) async fn changes(&self, query: &ChangesQuery) -> Result<CatalogChanges, Error> {
+        self.known(&changes_path(query)).await
     }
 
     /// What the gateways of a namespace decide from, if a policy of it was ever programmed.
@@ -248,6 +254,16 @@ fn in_a_path(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '_' }).collect()
 }
 
+fn changes_path(query: &ChangesQuery) -> String {
+    let mut path = format!("/v1/changes?since={}&limit={}", query.since, query.limit);
+    for (name, value) in [("namespace", &query.namespace), ("source", &query.source)] {
+        if let Some(value) = value {
+            path.push_str(&format!("&{name}={}", in_a_path(value)));
+        }
+    }
+    path
+}
+
 fn scoreboard_path(query: &ScoreboardQuery) -> String {
     let mut path = format!("/v1/scoreboard?windowDays={}", query.window_days);
     if let Some(namespace) = &query.namespace {
@@ -332,6 +348,15 @@ mod tests {
             "/v1/scoreboard?windowDays=7&namespace=shop-1&groupBy=provider"
         );
         assert!(scoreboard_path(&query("a&b c")).contains("namespace=a_b_c"));
+    }
+
+    #[test]
+    fn a_query_of_changes_has_only_the_bounds_that_are_set() {
+        let mut query =
+            ChangesQuery { since: jiff::Timestamp::UNIX_EPOCH, namespace: None, source: None, limit: 5 };
+        assert_eq!(changes_path(&query), "/v1/changes?since=1970-01-01T00:00:00Z&limit=5");
+        (query.namespace, query.source) = (Some("shop".to_owned()), Some("a&b".to_owned()));
+        assert!(changes_path(&query).ends_with("&namespace=shop&source=a_b"));
     }
 
     #[test]

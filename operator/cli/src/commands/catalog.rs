@@ -1,4 +1,6 @@
-//! `vox catalog list` and `vox catalog show`.
+//! `vox catalog list`, `vox catalog show` and `vox catalog diff`.
+
+mod diff;
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -16,6 +18,7 @@ use crate::output::Format;
 use crate::progress::{Progress, say};
 use crate::relative::{ago, until};
 use crate::table::{or_none, table};
+pub(super) use diff::{counted, diff};
 
 /// A source in machine output.
 #[derive(Serialize)]
@@ -25,6 +28,8 @@ struct Row {
     name: String,
     provider: Option<String>,
     models: Option<i64>,
+    /// Of them, those that the provider did not list when it was last asked.
+    suspect: Option<i64>,
     revision: Option<i64>,
     freshness: &'static str,
     last_refresh_time: Option<Timestamp>,
@@ -45,6 +50,7 @@ impl Row {
             name: source.name_any(),
             provider: status.provider,
             models: status.catalog.as_ref().map(|catalog| catalog.models),
+            suspect: status.catalog.as_ref().map(|catalog| catalog.suspect),
             revision: status.catalog.as_ref().map(|catalog| catalog.revision),
             freshness: Freshness::of(source, now).name(),
             last_refresh_time: status.last_refresh_time.map(|time| time.0),
@@ -80,6 +86,7 @@ fn sources_table(rows: &[Row], now: Timestamp) -> String {
                 row.name.clone(),
                 or_none(row.provider.clone()),
                 or_none(row.models.map(|models| models.to_string())),
+                or_none(row.suspect.map(|suspect| suspect.to_string())),
                 row.freshness.to_owned(),
                 or_none(row.last_refresh_time.map(|time| ago(now, time))),
                 if row.suspended { "suspended".to_owned() } else { or_none(next) },
@@ -87,7 +94,10 @@ fn sources_table(rows: &[Row], now: Timestamp) -> String {
             ]
         })
         .collect();
-    table(["NAMESPACE", "NAME", "PROVIDER", "MODELS", "FRESHNESS", "REFRESHED", "NEXT", "READY"], &cells)
+    table(
+        ["NAMESPACE", "NAME", "PROVIDER", "MODELS", "SUSPECT", "FRESHNESS", "REFRESHED", "NEXT", "READY"],
+        &cells,
+    )
 }
 
 pub(super) async fn show(cluster: &Cluster, args: &ShowArgs, output: Format) -> Result<Exit, Error> {
@@ -131,9 +141,11 @@ fn entries_table(catalog: &ModelCatalog) -> String {
         .iter()
         .map(|entry| {
             let dynamic = entry.pricing.dynamic;
+            // One that may be gone is told from the others.
+            let mark = if entry.suspect.is_some() { " (suspect)" } else { "" };
             let strengths: Vec<&str> = entry.strengths.iter().map(|strength| strength.as_str()).collect();
             [
-                entry.model_id.clone(),
+                format!("{}{mark}", entry.model_id),
                 entry.tier.to_string(),
                 entry.context_length_tokens.map_or_else(|| "?".to_owned(), |tokens| tokens.to_string()),
                 price(entry.pricing.input_usd_per_mtok, dynamic),
@@ -171,7 +183,8 @@ mod tests {
                 { "model_id": "maker/free", "provider": "openrouter", "tier": "economy",
                   "pricing": { "input_usd_per_mtok": "0", "output_usd_per_mtok": "0" } },
                 { "model_id": "maker/Router", "provider": "openrouter", "tier": "premium", "pricing": { "dynamic": true } },
-                { "model_id": "maker/unknown", "provider": "openrouter", "tier": "pro" },
+                { "model_id": "maker/unknown", "provider": "openrouter", "tier": "pro",
+                  "suspect": { "since": "2026-01-01T00:00:00Z", "fetches": 1 } },
             ],
         }))
         .unwrap()
@@ -184,11 +197,11 @@ mod tests {
     #[test]
     fn unknown_free_and_varying_prices_are_told_apart() {
         insta::assert_snapshot!(entries_table(&catalog()), @r"
-        MODEL           TIER      CONTEXT   INPUT $/MTOK   OUTPUT $/MTOK   STRENGTHS
-        maker/cheap     economy   131072    0.15           0.6             codegen,logic
-        maker/free      economy   ?         free           free
-        maker/Router    premium   ?         varies         varies
-        maker/unknown   pro       ?         ?              ?
+        MODEL                     TIER      CONTEXT   INPUT $/MTOK   OUTPUT $/MTOK   STRENGTHS
+        maker/cheap               economy   131072    0.15           0.6             codegen,logic
+        maker/free                economy   ?         free           free
+        maker/Router              premium   ?         varies         varies
+        maker/unknown (suspect)   pro       ?         ?              ?
         ");
     }
 
@@ -211,10 +224,10 @@ mod tests {
             [source("ollama", 8, Some(1_000_000 - 41), 1_003_600), suspended, source("new", 0, None, 0)];
         let rows: Vec<Row> = sources.iter().map(|source| Row::of(source, now)).collect();
         insta::assert_snapshot!(sources_table(&rows, now), @r"
-        NAMESPACE   NAME     PROVIDER   MODELS   FRESHNESS      REFRESHED   NEXT        READY
-        shop        ollama   ollama     8        Fresh          41s ago     -           -
-        shop        hub      ollama     90       Stale          38h ago     suspended   -
-        shop        new      -          -        NeverFetched   -           -           -
+        NAMESPACE   NAME     PROVIDER   MODELS   SUSPECT   FRESHNESS      REFRESHED   NEXT        READY
+        shop        ollama   ollama     8        0         Fresh          41s ago     -           -
+        shop        hub      ollama     90       0         Stale          38h ago     suspended   -
+        shop        new      -          -        -         NeverFetched   -           -           -
         ");
     }
 }

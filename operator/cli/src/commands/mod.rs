@@ -39,6 +39,9 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Error> {
         Command::Catalog(CatalogCommand::Show(args)) => {
             catalog::show(&Cluster::new(&global).await?, &args, output).await
         }
+        Command::Catalog(CatalogCommand::Diff(args)) => {
+            catalog::diff(&Cluster::new(&global).await?, &args, output).await
+        }
         Command::Chat(args) => Box::pin(chat::run(&args, &global)).await,
         Command::Model(ModelCommand::Explain(args)) => Box::pin(explain::run(&args, &global)).await,
         Command::Policy(command) => Box::pin(policy::run(&command, &global)).await,

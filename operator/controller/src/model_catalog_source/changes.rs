@@ -1,7 +1,9 @@
 //! From one status to the next: the events that tell of the way. Pure.
 
+use vox_contracts::change::ChangeKind;
 use vox_crds::conditions::{reasons, types};
-use vox_crds::model_catalog_source::ModelCatalogSourceStatus;
+use vox_crds::model_catalog_source::{CatalogStatus, ModelCatalogSourceStatus};
+use vox_store::catalog::RevisionChange;
 
 use super::describe::condition;
 
@@ -13,34 +15,25 @@ pub(crate) struct Change {
     pub(crate) note: String,
 }
 
-/// What to tell of the way from one status to the next.
-pub(crate) fn changes(before: &ModelCatalogSourceStatus, after: &ModelCatalogSourceStatus) -> Vec<Change> {
+/// What to tell of the way from one status to the next. `revision` is what the newest revision changed.
+pub(crate) fn changes(
+    before: &ModelCatalogSourceStatus,
+    after: &ModelCatalogSourceStatus,
+    revision: &[RevisionChange],
+) -> Vec<Change> {
     let mut told = Vec::new();
     let mut tell =
         |warning, reason: &str, note: String| told.push(Change { warning, reason: reason.to_owned(), note });
-    let known = before.catalog.as_ref().map(|catalog| catalog.revision);
-    if let Some(catalog) = after.catalog.as_ref().filter(|catalog| Some(catalog.revision) != known) {
-        let revision = catalog.revision;
-        if catalog.added > 0 {
-            tell(
-                false,
-                reasons::DISCOVERED,
-                format!("revision {revision}: {} new of {} models", catalog.added, catalog.models),
-            );
+    if let Some(catalog) = new_catalog(before, after) {
+        let number = catalog.revision;
+        // Of a first catalog everything is new.
+        if number == 1 {
+            let models = catalog.models;
+            tell(false, reasons::DISCOVERED, format!("revision 1: {models} new of {models} models"));
         }
-        if catalog.repriced > 0 {
-            tell(
-                false,
-                reasons::REPRICED,
-                format!("revision {revision}: {} models have another price", catalog.repriced),
-            );
-        }
-        if catalog.removed > 0 {
-            tell(
-                false,
-                reasons::MODELS_REMOVED,
-                format!("revision {revision}: {} models are gone", catalog.removed),
-            );
+        for change in revision {
+            let note = format!("revision {number}: {}", told_of(change));
+            tell(change.kind == ChangeKind::Suspect, reason(change.kind), note);
         }
     }
     // What stalls a source is told by Ready, with the same reason.
@@ -61,4 +54,85 @@ pub(crate) fn changes(before: &ModelCatalogSourceStatus, after: &ModelCatalogSou
         }
     }
     told
+}
+
+/// The catalog of the newer status, if it is of another revision than that of the older one.
+pub(crate) fn new_catalog<'a>(
+    before: &ModelCatalogSourceStatus,
+    after: &'a ModelCatalogSourceStatus,
+) -> Option<&'a CatalogStatus> {
+    let known = before.catalog.as_ref().map(|catalog| catalog.revision);
+    after.catalog.as_ref().filter(|catalog| Some(catalog.revision) != known)
+}
+
+const fn reason(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Added => reasons::DISCOVERED,
+        ChangeKind::Removed => reasons::MODELS_REMOVED,
+        ChangeKind::Suspect => reasons::MODELS_SUSPECT,
+        ChangeKind::Returned => reasons::MODELS_RETURNED,
+        ChangeKind::Repriced => reasons::REPRICED,
+        ChangeKind::Context | ChangeKind::Capability => reasons::MODELS_CHANGED,
+        ChangeKind::Deprecated | ChangeKind::Superseded => reasons::MODELS_DEPRECATED,
+    }
+}
+
+/// `2 models have another price (a, b)`.
+fn told_of(change: &RevisionChange) -> String {
+    let what = match change.kind {
+        ChangeKind::Added => "new",
+        ChangeKind::Removed => "gone",
+        ChangeKind::Suspect => "missing from the list, and kept until it misses them again",
+        ChangeKind::Returned => "listed again",
+        ChangeKind::Repriced => "with another price",
+        ChangeKind::Context => "with another context",
+        ChangeKind::Capability => "that read, write or can do something else",
+        ChangeKind::Deprecated => "with other words of their provider on their end",
+        ChangeKind::Superseded => "with a successor",
+    };
+    let plural = if change.models == 1 { "" } else { "s" };
+    let rest = change.models.saturating_sub(change.named.len().try_into().unwrap_or(u64::MAX));
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!("{} model{plural} {what} ({}{more})", change.models, change.named.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(revision: i64) -> ModelCatalogSourceStatus {
+        let catalog = serde_json::from_value(serde_json::json!({
+            "revision": revision, "digest": "sha256:0", "publishedTime": "2026-01-01T00:00:00Z", "models": 312,
+            "added": 0, "removed": 0, "repriced": 0, "suspect": 0,
+        }));
+        ModelCatalogSourceStatus { catalog: Some(catalog.unwrap()), ..Default::default() }
+    }
+
+    fn change(kind: ChangeKind, models: u64) -> RevisionChange {
+        let named = (0..models.min(3)).map(|n| format!("acme/m{n}")).collect();
+        RevisionChange { kind, models, named }
+    }
+
+    fn told(before: i64, after: i64, revision: &[RevisionChange]) -> Vec<(bool, String, String)> {
+        let told = changes(&status(before), &status(after), revision);
+        told.into_iter().map(|one| (one.warning, one.reason, one.note)).collect()
+    }
+
+    #[test]
+    fn each_kind_of_change_is_an_event_that_names_a_few_models_and_counts_the_others() {
+        let revision = ChangeKind::ALL.iter().map(|kind| change(*kind, 5)).collect::<Vec<_>>();
+        insta::assert_debug_snapshot!(told(1, 2, &revision));
+    }
+
+    #[test]
+    fn a_first_catalog_is_one_event_and_the_same_revision_again_is_none() {
+        assert_eq!(told(0, 1, &[]).len(), 1);
+        assert_eq!(told(2, 2, &[change(ChangeKind::Added, 1)]), []);
+    }
+
+    #[test]
+    fn one_model_is_named_in_the_singular() {
+        let [(_, _, note)] = &told(1, 2, &[change(ChangeKind::Repriced, 1)])[..] else { panic!("one") };
+        assert_eq!(note, "revision 2: 1 model with another price (acme/m0)");
+    }
 }

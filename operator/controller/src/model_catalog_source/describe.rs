@@ -95,6 +95,7 @@ fn catalog(state: &CatalogState) -> CatalogStatus {
         added: state.added,
         removed: state.removed,
         repriced: state.repriced,
+        suspect: state.suspect,
     }
 }
 
@@ -217,6 +218,7 @@ mod tests {
                 added: 312,
                 removed: 0,
                 repriced: 0,
+                suspect: 0,
                 published_at: at(1000),
                 plan_digest: None,
             }),
@@ -268,8 +270,8 @@ mod tests {
         assert_eq!(said(&fresh, "Fresh"), ("True".to_owned(), "Refreshed".to_owned()));
         let stale = status(&fresh, Some(&published()), 1000 + 7200);
         assert_eq!(said(&stale, "Fresh"), ("False".to_owned(), "Stale".to_owned()));
-        assert_eq!(changes(&fresh, &stale).len(), 1);
-        assert!(changes(&fresh, &stale)[0].warning);
+        assert_eq!(changes(&fresh, &stale, &[]).len(), 1);
+        assert!(changes(&fresh, &stale, &[])[0].warning);
     }
 
     #[test]
@@ -283,7 +285,7 @@ mod tests {
         assert_eq!(said(&bad, "Fresh").0, "True");
         let back = status(&bad, Some(&published()), 1200);
         assert_eq!(
-            changes(&bad, &back),
+            changes(&bad, &back, &[]),
             vec![Change {
                 warning: false,
                 reason: "Published".to_owned(),
@@ -304,7 +306,7 @@ mod tests {
         let later = status(&stored, Some(&odd), 1060);
         assert_eq!(once, later);
         assert_eq!(stored, later);
-        assert_eq!(changes(&once, &later), vec![]);
+        assert_eq!(changes(&once, &later, &[]), vec![]);
     }
 
     #[test]
@@ -321,7 +323,7 @@ mod tests {
         let new = status(&Default::default(), Some(&SourceState::default()), 10);
         assert_eq!(said(&new, "Ready").0, "Unknown");
         assert_eq!(said(&new, "Fresh").1, "NeverFetched");
-        assert_eq!(changes(&Default::default(), &new), vec![]);
+        assert_eq!(changes(&Default::default(), &new, &[]), vec![]);
     }
 
     #[test]
@@ -340,7 +342,7 @@ mod tests {
             now: at(10),
         });
         assert_eq!(said(&status, "Stalled").1, "InvalidSpec");
-        assert_eq!(changes(&Default::default(), &status).len(), 1);
+        assert_eq!(changes(&Default::default(), &status, &[]).len(), 1);
     }
 
     #[test]

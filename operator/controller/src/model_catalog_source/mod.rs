@@ -28,7 +28,7 @@ use kube::{Resource as _, ResourceExt as _};
 use vox_contracts::entry::CatalogSourceRef;
 use vox_crds::model_catalog_source::REQUESTED_AT;
 use vox_crds::{ModelCatalogSource, ModelCatalogSourceStatus, conditions::reasons};
-use vox_store::catalog::{RunIdentity, SourceIdentity};
+use vox_store::catalog::{RevisionChange, RunIdentity, SourceIdentity};
 
 use crate::context::Backoff;
 use crate::control_plane::Shared;
@@ -174,10 +174,26 @@ async fn pass(source: &ModelCatalogSource, context: &Context) -> Result<Action, 
         .map_err(Error::Status)?;
     let missed = due.as_ref().and_then(|due| due.missed).map(|time| missed(source, context, time));
     let short = verdict.as_ref().ok().and_then(|valid| stale_between_runs(source, valid, &before));
-    let told =
-        changes::changes(&before, &after).into_iter().chain(too_soon).chain(missed).chain(short).collect();
+    let revision = Box::pin(revision(source, &before, &after, context)).await;
+    let told = changes::changes(&before, &after, &revision);
+    let told = told.into_iter().chain(too_soon).chain(missed).chain(short).collect();
     status::tell(&context.recorder, source, told).await;
     Ok(next_look(&live, &verdict, due.as_ref(), refusal.is_some(), &after, now))
+}
+
+/// What a new revision changed. An event that cannot be told is not worth failing for: `vox catalog diff` says the same.
+async fn revision(
+    source: &ModelCatalogSource,
+    before: &ModelCatalogSourceStatus,
+    after: &ModelCatalogSourceStatus,
+    context: &Context,
+) -> Vec<RevisionChange> {
+    let Some(catalog) = changes::new_catalog(before, after) else { return Vec::new() };
+    let uid = source.uid().unwrap_or_default();
+    context.shared.store.revision_changes(&uid, catalog.revision).await.unwrap_or_else(|error| {
+        tracing::info!(%error, source = %source.name_any(), "failed to read what a revision changed");
+        Vec::new()
+    })
 }
 
 /// A run that ended without a report is recorded first, so that the rest of the pass sees it as the failure it is.

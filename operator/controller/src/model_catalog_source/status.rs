@@ -42,7 +42,8 @@ pub(crate) async fn tell(recorder: &Recorder, source: &ModelCatalogSource, chang
         let event = Event {
             type_: if change.warning { EventType::Warning } else { EventType::Normal },
             reason: change.reason,
-            note: Some(change.note),
+            // The API's bound.
+            note: Some(change.note.chars().take(1000).collect()),
             action: "Reconcile".to_owned(),
             secondary: None,
         };
@@ -53,7 +54,7 @@ pub(crate) async fn tell(recorder: &Recorder, source: &ModelCatalogSource, chang
 }
 
 fn measure(metrics: &Metrics, source: &ModelCatalogSource, status: &ModelCatalogSourceStatus) {
-    let models = status.catalog.as_ref().map_or(0, |catalog| catalog.models);
+    let models = status.catalog.as_ref().map_or((0, 0), |catalog| (catalog.models, catalog.suspect));
     let fresh = condition(status, types::FRESH).is_some_and(|condition| condition.status == "True");
     let refreshed = status.last_refresh_time.as_ref().map(|time| time.0.as_second());
     metrics.source(&source.namespace().unwrap_or_default(), &source.name_any(), models, fresh, refreshed);

@@ -39,6 +39,7 @@ pub(crate) struct ValidatedSource {
     pub(crate) patience: Duration,
     pub(crate) pace: Pace,
     pub(crate) shrink_limit_per_mille: u32,
+    pub(crate) missed_fetches_until_removed: u32,
     pub(crate) suspend: bool,
 }
 
@@ -168,6 +169,7 @@ pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, P
             asked: chosen::asked(source, &target, defaults),
         },
         shrink_limit_per_mille: defaults.shrink_limit_per_mille,
+        missed_fetches_until_removed: defaults.missed_fetches_until_removed,
         suspend: spec.suspend,
         target,
     })

@@ -113,7 +113,7 @@ mod tests {
             base_url: base_url.to_owned(),
             tags: Vec::new(),
         };
-        let models = Models { upstream, catalog: catalog.unwrap(), remember: None };
+        let models = Models { upstream, catalog: catalog.unwrap(), gone: Vec::new(), remember: None };
         Catalogs::from([("acme".to_owned(), Resolved { models: Some(models), trouble: None })])
     }
 

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use vox_contracts::discovery::FailureClass;
 use vox_crds::conditions::{reasons, types};
-use vox_crds::routing_policy::{QuarantineStatus, RoutingPolicyStatus, SnapshotStatus};
+use vox_crds::routing_policy::{LeavingModel, QuarantineStatus, RoutingPolicyStatus, SnapshotStatus};
 use vox_routing::Router;
 use vox_store::routing::PublishedSnapshot;
 
+use super::leaving;
 use super::picks::{new_models, percent, picks, price_drifts, quarantines, serves, sufficient};
 use super::resolve::Unresolved;
 use crate::condition::{Said, condition, whole};
@@ -25,6 +26,8 @@ pub(crate) struct Observation<'a> {
     pub(crate) missing_keys: Vec<String>,
     /// Tests of the spec that fail, and why.
     pub(crate) failing: Vec<String>,
+    /// Models that the spec names and that leave.
+    pub(crate) leaving: Vec<LeavingModel>,
     /// Why the newest generation would serve nobody, if so.
     pub(crate) nobody: Option<String>,
     /// What serves, if anything does.
@@ -55,6 +58,7 @@ pub(crate) fn describe(seen: &Observation<'_>) -> RoutingPolicyStatus {
             .map(|serving| serving.router.policy_snapshot().deployments.len().try_into().unwrap_or(i64::MAX)),
         picks,
         quarantines: serving.map(|serving| quarantines(serving.router)).unwrap_or_default(),
+        leaving: seen.leaving.clone(),
         new_models: serving.and_then(|serving| new_models(serving.router)),
         price_drifts: serving.map(|serving| price_drifts(serving.router)).unwrap_or_default(),
         snapshot: serving.map(|serving| SnapshotStatus {
@@ -77,6 +81,9 @@ pub(crate) fn describe(seen: &Observation<'_>) -> RoutingPolicyStatus {
     if let Some(message) = quarantined(&status.quarantines) {
         push(&mut status, seen, types::QUARANTINED, (true, reasons::QUARANTINED, message));
     }
+    if let Some(verdict) = models_leaving(&status.leaving) {
+        push(&mut status, seen, types::MODELS_LEAVING, verdict);
+    }
     status
 }
 
@@ -88,6 +95,17 @@ fn quarantined(held: &[QuarantineStatus]) -> Option<String> {
     });
     let told: Vec<String> = told.collect();
     (!told.is_empty()).then(|| format!("kept back until probes speak for them: {}", told.join("; ")))
+}
+
+/// Who leaves, if anybody does; the worst is the reason.
+fn models_leaving(leaving: &[LeavingModel]) -> Option<Verdict> {
+    let reason = match leaving::severity(&leaving.first()?.reason) {
+        0 => reasons::MODELS_REMOVED,
+        1 => reasons::MODELS_SUSPECT,
+        _ => reasons::MODELS_DEPRECATED,
+    };
+    let sentences: Vec<String> = leaving.iter().map(leaving::sentence).collect();
+    Some((true, reason, sentences.join(". ")))
 }
 
 pub(super) type Verdict = (bool, &'static str, String);
@@ -228,6 +246,7 @@ mod tests {
             missing_keys: Vec::new(),
             failing: failing.iter().map(|&test| test.to_owned()).collect(),
             nobody: None,
+            leaving: Vec::new(),
             serving: Some(Serving { generation: 1, router: &router, snapshot: published() }),
             now: Timestamp::UNIX_EPOCH,
         })
@@ -270,6 +289,7 @@ mod tests {
                 missing_keys: Vec::new(),
                 failing: Vec::new(),
                 nobody: None,
+                leaving: Vec::new(),
                 serving: Some(Serving { generation: 1, router: &router, snapshot: published() }),
                 now: Timestamp::UNIX_EPOCH,
             })
@@ -284,6 +304,47 @@ mod tests {
         assert_eq!((told.status.as_str(), told.reason.as_str()), ("True", reasons::QUARANTINED));
         assert!(told.message.ends_with("from chat (success fell from 97.0 % to 40.0 %)"), "{}", told.message);
         assert!(events(&well, &fallen).is_empty(), "each model has an event of its own");
+    }
+
+    #[test]
+    fn a_policy_that_names_models_that_leave_says_so_for_as_long_as_it_does() {
+        let leaving = |model: &str, reason: &str| LeavingModel {
+            model: model.to_owned(),
+            reason: reason.to_owned(),
+            named_by: "aliases[fast]".to_owned(),
+            date: Some("2026-12-31".to_owned()),
+            replaced_by: None,
+        };
+        let status = |leaving: Vec<LeavingModel>| {
+            describe(&Observation {
+                generation: Some(1),
+                previous: &RoutingPolicyStatus::default(),
+                invalid: None,
+                other_defaults: Vec::new(),
+                unresolved: Vec::new(),
+                missing_keys: Vec::new(),
+                failing: Vec::new(),
+                nobody: None,
+                leaving,
+                serving: None,
+                now: Timestamp::UNIX_EPOCH,
+            })
+        };
+        let of = |status: &RoutingPolicyStatus| {
+            status.conditions.iter().find(|one| one.type_ == types::MODELS_LEAVING).cloned()
+        };
+        assert_eq!(of(&status(Vec::new())), None);
+        let told = status(vec![
+            leaving("hub/gone", reasons::MODELS_REMOVED),
+            leaving("hub/old", reasons::MODELS_DEPRECATED),
+        ]);
+        assert_eq!(told.leaving.len(), 2);
+        let told = of(&told).unwrap();
+        assert_eq!((told.status.as_str(), told.reason.as_str()), ("True", reasons::MODELS_REMOVED));
+        assert_eq!(
+            told.message,
+            "hub/gone, which aliases[fast] names, is gone since 2026-12-31. hub/old, which aliases[fast] names, is deprecated by its provider and ends on 2026-12-31"
+        );
     }
 
     #[test]
@@ -314,6 +375,7 @@ mod tests {
             missing_keys: missing_keys.iter().map(|&key| key.to_owned()).collect(),
             failing: Vec::new(),
             nobody: None,
+            leaving: Vec::new(),
             serving: Some(Serving { generation: 1, router: &router, snapshot: published() }),
             now: Timestamp::UNIX_EPOCH,
         });

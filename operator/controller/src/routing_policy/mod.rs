@@ -8,6 +8,7 @@ mod dereference;
 mod describe;
 mod evidence;
 mod forget;
+mod leaving;
 mod missing;
 mod picks;
 mod publish;
@@ -241,6 +242,7 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
         missing_keys: context.missing.of(&namespace, &name, &policy.spec),
         failing,
         nobody,
+        leaving: leaving::leaving(&policy.spec, &catalogs),
         serving: serving.zip(router.as_ref()).map(|(serving, router)| Serving {
             generation: serving.generation,
             router,

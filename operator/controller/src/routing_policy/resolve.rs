@@ -7,6 +7,7 @@ use vox_contracts::entry::ModelCatalog;
 use vox_crds::ModelCatalogSource;
 use vox_crds::conditions::reasons;
 use vox_crds::routing_policy::RoutingPolicySpec;
+use vox_store::catalog::GoneModel;
 use vox_store::routing::{KnownSource, SourceUpstream};
 
 use crate::model_catalog_source::validate::validate;
@@ -28,6 +29,8 @@ pub(crate) struct Resolved {
 pub(crate) struct Models {
     pub(crate) upstream: SourceUpstream,
     pub(crate) catalog: ModelCatalog,
+    /// Models that it had and has no longer.
+    pub(crate) gone: Vec<GoneModel>,
     /// Uid under which the upstream is to be remembered, when it is not yet.
     pub(crate) remember: Option<String>,
 }
@@ -47,8 +50,8 @@ pub(crate) enum Trouble {
 pub(crate) fn resolve(source: Option<&ModelCatalogSource>, known: Option<KnownSource>) -> Resolved {
     let last_good = |known: Option<KnownSource>, trouble| Resolved {
         models: known.and_then(|known| {
-            let KnownSource { upstream, catalog, .. } = known;
-            upstream.map(|upstream| Models { upstream, catalog, remember: None })
+            let KnownSource { upstream, catalog, gone, .. } = known;
+            upstream.map(|upstream| Models { upstream, catalog, gone, remember: None })
         }),
         trouble: Some(trouble),
     };
@@ -58,14 +61,14 @@ pub(crate) fn resolve(source: Option<&ModelCatalogSource>, known: Option<KnownSo
         Err(problem) => return last_good(known, Trouble::Invalid(problem.to_string())),
     };
     match known {
-        Some(KnownSource { uid, upstream: before, catalog }) if source.uid().as_ref() == Some(&uid) => {
+        Some(KnownSource { uid, upstream: before, catalog, gone }) if source.uid().as_ref() == Some(&uid) => {
             let upstream = SourceUpstream {
                 provider: target.provider,
                 base_url: target.endpoint,
                 tags: source.spec.tags.clone(),
             };
             let remember = (before.as_ref() != Some(&upstream)).then_some(uid);
-            Resolved { models: Some(Models { upstream, catalog, remember }), trouble: None }
+            Resolved { models: Some(Models { upstream, catalog, gone, remember }), trouble: None }
         }
         // Made anew under the name of one that is gone, whose models serve until this one has its own.
         known => last_good(known, Trouble::NeverFetched),
@@ -160,7 +163,7 @@ mod tests {
     fn known(upstream: Option<SourceUpstream>) -> Option<KnownSource> {
         let catalog =
             serde_json::from_value(serde_json::json!({ "schema_version": 1, "entries": [] })).unwrap();
-        Some(KnownSource { uid: "a".to_owned(), upstream, catalog })
+        Some(KnownSource { uid: "a".to_owned(), upstream, catalog, gone: Vec::new() })
     }
 
     fn address(resolved: &Resolved) -> Option<&str> {

@@ -6,10 +6,11 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::json;
 use vox_crds::conditions::{reasons, types};
-use vox_crds::routing_policy::QuarantineStatus;
+use vox_crds::routing_policy::{LeavingModel, QuarantineStatus};
 use vox_crds::{RoutingPolicy, RoutingPolicyStatus};
 
 use super::FIELD_MANAGER;
+use super::leaving;
 use super::picks::{LeaderChange, percent};
 use crate::metrics::Metrics;
 
@@ -50,6 +51,7 @@ pub(crate) async fn tell(recorder: &Recorder, policy: &RoutingPolicy, next: &Rou
         let type_ = if condition.status == "True" { EventType::Normal } else { EventType::Warning };
         tell_one(recorder, policy, type_, &condition.reason, "Reconcile", &condition.message).await;
     }
+    tell_leaving(recorder, policy, next).await;
 }
 
 /// Tells of what happened: who leads a category now, and whose price is not the listed one.
@@ -74,6 +76,17 @@ pub(crate) async fn tell_evidence(
         );
         let action = format!("Charge {billed} for {model}");
         tell_one(recorder, policy, EventType::Warning, reasons::PRICE_DRIFT, &action, &message).await;
+    }
+}
+
+async fn tell_leaving(recorder: &Recorder, policy: &RoutingPolicy, next: &RoutingPolicyStatus) {
+    let known = policy.status.as_ref().map(|status| status.leaving.as_slice()).unwrap_or_default();
+    let is_known = |one: &&LeavingModel| {
+        known.iter().any(|other| other.model == one.model && other.reason == one.reason)
+    };
+    for one in next.leaving.iter().filter(|one| !is_known(one)) {
+        let action = format!("Tell of {}", one.model);
+        tell_one(recorder, policy, EventType::Warning, &one.reason, &action, &leaving::sentence(one)).await;
     }
 }
 
@@ -131,8 +144,9 @@ pub(crate) fn changed<'a>(
         let known = before.conditions.iter().find(|known| known.type_ == condition.type_);
         let same =
             known.is_some_and(|known| known.status == condition.status && known.reason == condition.reason);
-        // Each model in quarantine has an event of its own, and that there is no evidence yet is nothing to tell anybody.
-        let told_elsewhere = condition.type_ == types::QUARANTINED;
+        // Each model in quarantine or on its way out has an event of its own, and that there is no evidence yet is nothing to
+        // tell anybody.
+        let told_elsewhere = [types::QUARANTINED, types::MODELS_LEAVING].contains(&condition.type_.as_str());
         !same
             && !told_elsewhere
             && (condition.type_ != types::EVIDENCE_SUFFICIENT || condition.status != "False")

@@ -3,22 +3,27 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{StatusCode, header};
+use jiff::Timestamp;
+use vox_contracts::change::{CatalogChanges, ChangesQuery};
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
 
 use super::problem::Problem;
 use super::scoreboard;
 use crate::control_plane::Shared;
+use crate::names::is_object_name;
 use crate::snapshots::Line;
 
 pub(super) fn routes(shared: Shared) -> Router {
     Router::new()
         .route("/v1/health", get(health))
         .route("/v1/catalogs/{namespace}/{name}", get(catalog))
+        .route("/v1/changes", get(changes))
         .route("/v1/namespaces/{namespace}/snapshot", get(snapshot))
         .route("/v1/telemetry/test", post(telemetry))
         .with_state(Arc::clone(&shared))
@@ -44,6 +49,23 @@ async fn catalog(
         let message = format!("no catalog of {}/{} has been published yet", source.namespace, source.name);
         Problem::new(StatusCode::NOT_FOUND, "NoCatalog", message)
     })
+}
+
+/// What changed in catalogs.
+async fn changes(
+    State(shared): State<Shared>,
+    query: Result<Query<ChangesQuery>, QueryRejection>,
+) -> Result<Json<CatalogChanges>, Problem> {
+    let bad = |message: String| Problem::new(StatusCode::BAD_REQUEST, "BadRequest", message);
+    let Query(query) = query.map_err(|error| bad(error.to_string()))?;
+    let names = [&query.namespace, &query.source];
+    if names.into_iter().flatten().any(|name| !is_object_name(name)) {
+        return Err(bad("namespace or source is no name of a Kubernetes object".to_owned()));
+    }
+    if query.since > Timestamp::now() {
+        return Err(bad(format!("since {} lies in the future", query.since)));
+    }
+    Ok(Json(shared.store.catalog_changes(&query).await?))
 }
 
 /// Whether the collector takes anything; nothing where none is named.

@@ -157,15 +157,20 @@ async fn upload(
     let validated = caller.validated()?;
     current(&validated, &upload.plan_digest)?;
     check(&upload, &validated)?;
+    // Who is suspected is told by what the last list had, and not by who sends this one.
+    upload.entries.iter_mut().for_each(|entry| entry.suspect = None);
     upload.entries.sort_unstable_by(|a, b| a.model_id.cmp(&b.model_id));
     let limits = PublishLimits {
         shrink_limit_per_mille: validated.shrink_limit_per_mille,
+        missed_fetches_until_removed: validated.missed_fetches_until_removed,
         accepted_digest: caller.object.annotations().get(ACCEPT_ANNOTATION).cloned(),
     };
     let (identity, run) = (caller.identity(&validated), caller.run(&validated.plan_digest));
     let published = calls.shared.store.publish(&identity, &run, &upload, &limits, Timestamp::now()).await;
-    let receipt = published.inspect_err(|error| count_end(&calls.shared, error))?;
+    let published = published.inspect_err(|error| count_end(&calls.shared, error))?;
     calls.shared.metrics.attempt_ended("Published");
+    calls.shared.metrics.models_changed(&caller.source.namespace, &caller.source.name, &published.changes);
+    let receipt = published.receipt;
     tracing::info!(
         namespace = caller.source.namespace,
         source = caller.source.name,

@@ -65,7 +65,9 @@ impl Store {
         tx.commit().await?;
         // An ETag vouches for the catalog that was fetched with the same plan, not for another filter or endpoint.
         let same_plan = known.plan_digest.as_deref() == Some(run.plan_digest.as_str());
-        Ok(Permission::Fetch { etag: known.etag.filter(|_| same_plan && known.revision > 0) })
+        // "Not modified" would say of a suspect neither that it is there nor that it was looked for.
+        let may_ask = same_plan && known.revision > 0 && !known.has_suspects;
+        Ok(Permission::Fetch { etag: known.etag.filter(|_| may_ask) })
     }
 
     /// Records how a run without a catalog ended.
@@ -145,6 +147,8 @@ pub(super) struct Known {
     pub(super) plan_digest: Option<String>,
     pub(super) revision: i64,
     etag: Option<String>,
+    /// Whether its newest revision has models that the provider did not list.
+    has_suspects: bool,
 }
 
 async fn insert_attempt(
@@ -202,7 +206,11 @@ pub(super) async fn register(tx: &mut PgConnection, source: &SourceIdentity) -> 
 /// Takes the source's row lock: until the transaction ends, nothing else happens to this source.
 pub(super) async fn lock(tx: &mut PgConnection, uid: &str) -> Result<Known> {
     let row = sqlx::query(
-        "SELECT plan_digest, revision, etag FROM catalog_source WHERE source_uid = $1 FOR UPDATE",
+        "SELECT plan_digest, revision, etag, EXISTS (
+             SELECT 1 FROM catalog_revision AS newest
+             WHERE newest.source_uid = source.source_uid AND newest.revision = source.revision AND newest.suspect > 0
+         ) AS has_suspects
+         FROM catalog_source AS source WHERE source_uid = $1 FOR UPDATE",
     )
     .bind(uid)
     .fetch_one(tx)
@@ -211,6 +219,7 @@ pub(super) async fn lock(tx: &mut PgConnection, uid: &str) -> Result<Known> {
         plan_digest: row.try_get("plan_digest")?,
         revision: row.try_get("revision")?,
         etag: row.try_get("etag")?,
+        has_suspects: row.try_get("has_suspects")?,
     })
 }
 
@@ -306,6 +315,19 @@ pub(super) async fn is_outdated(tx: &mut PgConnection, uid: &str, run: &RunIdent
     .fetch_one(tx)
     .await?;
     Ok(newer)
+}
+
+/// Whether this run has ended well already: what it brings comes a second time, because the answer was lost.
+pub(super) async fn has_ended_well(tx: &mut PgConnection, uid: &str, run: &RunIdentity) -> Result<bool> {
+    let ended = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM catalog_attempt WHERE source_uid = $1 AND run = $2 AND outcome = ANY($3))",
+    )
+    .bind(uid)
+    .bind(&run.run)
+    .bind(&outcome::GOOD[..])
+    .fetch_one(tx)
+    .await?;
+    Ok(ended)
 }
 
 /// Ends a run that came too late, unless it has ended before.

@@ -1,52 +1,133 @@
 //! What a new catalog changes. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use serde::Serialize;
+use serde_json::Value;
 use vox_contracts::ModelCatalogEntry;
-use vox_contracts::entry::Pricing;
+use vox_contracts::change::{Abilities, ChangeKind, Lifecycle, Window};
 
 /// The difference between two catalogs of one source.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct CatalogDiff<'a> {
-    /// Models that were not there before.
-    pub added: Vec<&'a ModelCatalogEntry>,
-    /// Models that are no longer there.
-    pub removed: Vec<&'a ModelCatalogEntry>,
-    /// Models with another pricing: before and after.
-    pub repriced: Vec<(&'a Pricing, &'a ModelCatalogEntry)>,
-    /// Models that changed in anything, pricing included.
-    pub changed: Vec<&'a ModelCatalogEntry>,
+    /// What happened, by model; several things may happen to one.
+    pub changes: Vec<Change<'a>>,
+    /// Models that were not there before, or that differ in anything.
+    pub written: Vec<&'a ModelCatalogEntry>,
+}
+
+/// One thing that happened to one model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change<'a> {
+    /// What.
+    pub kind: ChangeKind,
+    /// The model before; absent where it was not there.
+    pub before: Option<&'a ModelCatalogEntry>,
+    /// The model after; absent where it is gone.
+    pub after: Option<&'a ModelCatalogEntry>,
+}
+
+impl Change<'_> {
+    /// Which model.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        self.after.or(self.before).map_or("", |entry| entry.model_id.as_str())
+    }
+
+    /// What the change is about, before and after; see [`ChangeKind`].
+    ///
+    /// # Errors
+    /// Passes on a serialisation failure, which no value of these types can cause today.
+    pub fn facts(&self) -> serde_json::Result<(Option<Value>, Option<Value>)> {
+        let of = |entry: Option<&ModelCatalogEntry>| entry.map(|entry| fact(self.kind, entry)).transpose();
+        let (before, after) = (of(self.before)?, of(self.after)?);
+        // Of one that is suspected or no longer, the other side has nothing to say.
+        Ok((before.filter(|fact| !fact.is_null()), after.filter(|fact| !fact.is_null())))
+    }
+}
+
+fn fact(kind: ChangeKind, entry: &ModelCatalogEntry) -> serde_json::Result<Value> {
+    fn json(value: impl Serialize) -> serde_json::Result<Value> {
+        serde_json::to_value(value)
+    }
+    match kind {
+        ChangeKind::Added | ChangeKind::Removed | ChangeKind::Repriced => json(&entry.pricing),
+        ChangeKind::Suspect | ChangeKind::Returned => json(&entry.suspect),
+        ChangeKind::Context => json(Window::of(entry)),
+        ChangeKind::Capability => json(Abilities::of(entry)),
+        ChangeKind::Deprecated | ChangeKind::Superseded => json(Lifecycle::of(entry)),
+    }
 }
 
 impl CatalogDiff<'_> {
     /// Whether the two catalogs are equal.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
+        self.written.is_empty() && self.count(ChangeKind::Removed) == 0
+    }
+
+    /// How often this happened.
+    #[must_use]
+    pub fn count(&self, kind: ChangeKind) -> usize {
+        self.changes.iter().filter(|change| change.kind == kind).count()
+    }
+
+    /// How often each kind of change happened, those only that did.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<ChangeKind, u64> {
+        let mut counts = BTreeMap::new();
+        for change in &self.changes {
+            *counts.entry(change.kind).or_default() += 1;
+        }
+        counts
     }
 }
 
 /// Compares by model id; the order of entries does not matter.
 #[must_use]
-pub fn diff<'a>(before: &'a [ModelCatalogEntry], after: &'a [ModelCatalogEntry]) -> CatalogDiff<'a> {
+pub fn diff<'a>(
+    before: &'a [ModelCatalogEntry],
+    after: impl IntoIterator<Item = &'a ModelCatalogEntry>,
+) -> CatalogDiff<'a> {
     let mut old: HashMap<&str, &ModelCatalogEntry> =
         before.iter().map(|entry| (entry.model_id.as_str(), entry)).collect();
     let mut diff = CatalogDiff::default();
     for entry in after {
-        match old.remove(entry.model_id.as_str()) {
-            None => diff.added.push(entry),
-            Some(known) if known == entry => {}
-            Some(known) => {
-                diff.changed.push(entry);
-                if known.pricing != entry.pricing {
-                    diff.repriced.push((&known.pricing, entry));
-                }
-            }
+        let known = old.remove(entry.model_id.as_str());
+        if known == Some(entry) {
+            continue;
         }
+        diff.written.push(entry);
+        let kinds = known.map_or_else(|| vec![ChangeKind::Added], |known| kinds(known, entry));
+        diff.changes.extend(kinds.into_iter().map(|kind| Change { kind, before: known, after: Some(entry) }));
     }
-    diff.removed = old.into_values().collect();
-    diff.removed.sort_unstable_by(|a, b| a.model_id.cmp(&b.model_id));
+    let mut removed: Vec<&ModelCatalogEntry> = old.into_values().collect();
+    removed.sort_unstable_by(|a, b| a.model_id.cmp(&b.model_id));
+    let gone = |entry| Change { kind: ChangeKind::Removed, before: Some(entry), after: None };
+    diff.changes.extend(removed.into_iter().map(gone));
     diff
+}
+
+/// What happened to a model that is in both catalogs. A new name for people is nothing that anybody has to hear of.
+fn kinds(before: &ModelCatalogEntry, after: &ModelCatalogEntry) -> Vec<ChangeKind> {
+    let (was, is) = (Lifecycle::of(before), Lifecycle::of(after));
+    let kinds = [
+        (ChangeKind::Suspect, before.suspect.is_none() && after.suspect.is_some()),
+        (ChangeKind::Returned, before.suspect.is_some() && after.suspect.is_none()),
+        (ChangeKind::Repriced, before.pricing != after.pricing),
+        (ChangeKind::Context, Window::of(before) != Window::of(after)),
+        (ChangeKind::Capability, Abilities::of(before) != Abilities::of(after)),
+        (ChangeKind::Deprecated, ends(&was) != ends(&is)),
+        (ChangeKind::Superseded, is.replaced_by().is_some() && was.replaced_by() != is.replaced_by()),
+    ];
+    kinds.into_iter().filter(|(_, happened)| *happened).map(|(kind, _)| kind).collect()
+}
+
+/// Whether a model is advised against, since when, and when it ends.
+fn ends(lifecycle: &Lifecycle) -> (bool, Option<&str>, Option<&str>) {
+    let deprecation = lifecycle.deprecation.as_ref();
+    let since = deprecation.and_then(|deprecation| deprecation.since.as_deref());
+    (deprecation.is_some(), since, lifecycle.expires_at.as_deref())
 }
 
 /// Whether a catalog lost more models than allowed: `limit_per_mille` of those before, at least one model.
@@ -60,6 +141,7 @@ pub fn shrank_too_far(before: usize, after: usize, limit_per_mille: u32) -> bool
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use vox_contracts::entry::{Deprecation, Pricing, Suspect};
     use vox_contracts::{ModelTier, ProviderType, UsdPerMTok};
 
     use super::*;
@@ -75,11 +157,68 @@ mod tests {
         }
     }
 
+    /// The kinds of what happens when one model becomes another.
+    fn told(before: &ModelCatalogEntry, after: &ModelCatalogEntry) -> Vec<ChangeKind> {
+        let (before, after) = ([before.clone()], [after.clone()]);
+        diff(&before, &after).changes.iter().map(|change| change.kind).collect()
+    }
+
     #[test]
     fn a_price_that_becomes_unknown_is_a_repricing() {
-        let (before, after) = ([entry(1, Some(0))], [entry(1, None)]);
-        let diff = diff(&before, &after);
-        assert_eq!((diff.added.len(), diff.removed.len(), diff.repriced.len()), (0, 0, 1));
+        assert_eq!(told(&entry(1, Some(0)), &entry(1, None)), [ChangeKind::Repriced]);
+    }
+
+    #[test]
+    fn each_kind_of_change_is_told_by_its_name_and_several_at_once() {
+        let plain = entry(1, Some(1));
+        let longer = ModelCatalogEntry { context_length_tokens: Some(1), ..plain.clone() };
+        assert_eq!(told(&plain, &longer), [ChangeKind::Context]);
+        let sees = ModelCatalogEntry { input_modalities: vec!["image".to_owned()], ..plain.clone() };
+        assert_eq!(told(&plain, &sees), [ChangeKind::Capability]);
+        let suspect = ModelCatalogEntry { suspect: Some(Suspect::default()), ..plain.clone() };
+        assert_eq!(told(&plain, &suspect), [ChangeKind::Suspect]);
+        assert_eq!(told(&suspect, &longer), [ChangeKind::Returned, ChangeKind::Context]);
+        let renamed = ModelCatalogEntry { display_name: Some("M".to_owned()), ..plain.clone() };
+        assert_eq!(told(&plain, &renamed), []);
+    }
+
+    #[test]
+    fn modalities_in_another_order_are_no_change_of_what_it_can() {
+        let reads = |modalities: [&str; 2]| ModelCatalogEntry {
+            input_modalities: modalities.map(str::to_owned).to_vec(),
+            ..entry(1, None)
+        };
+        assert_eq!(told(&reads(["text", "image"]), &reads(["image", "text"])), []);
+    }
+
+    #[test]
+    fn an_end_is_a_deprecation_and_a_successor_is_told_apart_from_it() {
+        let plain = entry(1, Some(1));
+        let ends = |at: &str, replaced_by: Option<&str>| ModelCatalogEntry {
+            expires_at: Some(at.to_owned()),
+            deprecation: Some(Deprecation { since: None, replaced_by: replaced_by.map(str::to_owned) }),
+            ..plain.clone()
+        };
+        assert_eq!(told(&plain, &ends("2026-12-31", None)), [ChangeKind::Deprecated]);
+        assert_eq!(told(&ends("2026-12-31", None), &ends("2027-01-31", None)), [ChangeKind::Deprecated]);
+        assert_eq!(
+            told(&ends("2026-12-31", None), &ends("2026-12-31", Some("acme/m2"))),
+            [ChangeKind::Superseded]
+        );
+        assert_eq!(
+            told(&plain, &ends("2026-12-31", Some("acme/m2"))),
+            [ChangeKind::Deprecated, ChangeKind::Superseded]
+        );
+        assert_eq!(told(&ends("2026-12-31", Some("acme/m2")), &plain), [ChangeKind::Deprecated]);
+    }
+
+    #[test]
+    fn the_facts_of_a_change_are_those_that_it_is_about() {
+        let (before, after) = ([entry(1, Some(1)), entry(2, None)], [entry(1, Some(2))]);
+        let difference = diff(&before, &after);
+        let facts: Vec<_> = difference.changes.iter().map(|change| change.facts().unwrap()).collect();
+        let price = |price: &str| Some(serde_json::json!({ "input_usd_per_mtok": price }));
+        assert_eq!(facts, [(price("1"), price("2")), (Some(serde_json::json!({})), None)]);
     }
 
     #[test]
@@ -101,7 +240,8 @@ mod tests {
         #[test]
         fn counts_add_up_and_equal_catalogs_have_no_difference(before in catalog(), after in catalog()) {
             let difference = diff(&before, &after);
-            prop_assert_eq!(before.len() + difference.added.len(), after.len() + difference.removed.len());
+            let (added, removed) = (difference.count(ChangeKind::Added), difference.count(ChangeKind::Removed));
+            prop_assert_eq!(before.len() + added, after.len() + removed);
             prop_assert_eq!(difference.is_empty(), before == after);
             prop_assert!(diff(&after, &after).is_empty());
         }

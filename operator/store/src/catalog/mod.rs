@@ -1,20 +1,24 @@
 //! The catalog's tables.
 
 mod attempt;
+mod changes;
 pub mod diff;
 pub mod gate;
 mod publish;
 mod read;
 mod retention;
+pub mod suspect;
 mod together;
 
 use serde::Serialize;
 use vox_contracts::ProviderType;
 use vox_contracts::entry::CatalogSourceRef;
 
-pub use publish::PublishLimits;
-pub(crate) use read::published_catalog;
+pub use changes::RevisionChange;
+pub use publish::{PublishLimits, Published};
+pub use read::GoneModel;
 pub use read::{AttemptState, CatalogState, SourceState};
+pub(crate) use read::{gone_models, published_catalog};
 pub use retention::{Forgotten, Retention};
 pub use together::Asked;
 

@@ -1,15 +1,19 @@
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::PgConnection;
 use vox_contracts::ModelCatalogEntry;
+use vox_contracts::change::ChangeKind;
 use vox_contracts::discovery::{CatalogUpload, FailureClass, FetchFailure, UploadReceipt};
 use vox_contracts::entry::digest;
 
 use super::attempt::{
-    Known, finish_failed, finish_good, finish_outdated, is_outdated, lock, outcome, register,
+    Known, finish_failed, finish_good, finish_outdated, has_ended_well, is_outdated, lock, outcome, register,
 };
 use super::diff::{CatalogDiff, diff, shrank_too_far};
 use super::read::entries;
+use super::suspect::{Misses, suspects};
 use super::{RunIdentity, SourceIdentity};
 use crate::{Error, Result, Store};
 
@@ -18,8 +22,19 @@ use crate::{Error, Result, Store};
 pub struct PublishLimits {
     /// A catalog that loses more than this share of its models at once is refused, per mille.
     pub shrink_limit_per_mille: u32,
+    /// A model that so many fetches in a row do not list is removed; until then it stays, as a suspect.
+    pub missed_fetches_until_removed: u32,
     /// Digest of a shrunken catalog that a person has looked at and accepted.
     pub accepted_digest: Option<String>,
+}
+
+/// What a publication came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// What its run is told.
+    pub receipt: UploadReceipt,
+    /// How often each kind of change happened; nothing of a first catalog, of which everything is new.
+    pub changes: BTreeMap<ChangeKind, u64>,
 }
 
 impl Store {
@@ -37,9 +52,7 @@ impl Store {
         upload: &CatalogUpload,
         limits: &PublishLimits,
         now: Timestamp,
-    ) -> Result<UploadReceipt> {
-        let digest =
-            digest(&upload.entries).map_err(|source| Error::Convert { what: "the catalog", source })?;
+    ) -> Result<Published> {
         let mut tx = self.pool.begin().await?;
         register(&mut tx, source).await?;
         let known = lock(&mut tx, &source.uid).await?;
@@ -49,17 +62,20 @@ impl Store {
             return Err(Error::Outdated { run: run.run.clone() });
         }
         let before = entries(&mut tx, &source.uid).await?;
-        if let Some(failure) = shrunk(&known, &before, upload, &digest, limits) {
+        if let Some(failure) = shrunk(&known, &before, upload, limits)? {
             finish_failed(&mut tx, &source.uid, run, &failure, now).await?;
             tx.commit().await?;
             return Err(Error::Refused { class: failure.class, message: failure.message });
         }
-        let changes = diff(&before, &upload.entries);
+        let counts = !has_ended_well(&mut tx, &source.uid, run).await?;
+        let kept = kept(&known, &before, upload, limits, counts, now)?;
+        let all = || upload.entries.iter().chain(&kept);
+        let changes = diff(&before, all());
         let publishes = known.revision == 0 || !changes.is_empty();
         let revision = known.revision + i64::from(publishes);
-        let receipt = receipt(revision, digest, upload, &changes);
+        let receipt = receipt(revision, digest_of(all())?, upload.entries.len() + kept.len(), &changes);
         if publishes {
-            write_revision(&mut tx, &source.uid, &receipt, &changes, now).await?;
+            write_revision(&mut tx, &source.uid, &receipt, kept.len(), &changes, now).await?;
         }
         let outcome = if publishes { outcome::PUBLISHED } else { outcome::UNCHANGED };
         finish_good(&mut tx, &source.uid, run, outcome, now).await?;
@@ -74,42 +90,68 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
-        Ok(receipt)
+        let changes = if revision > 1 { changes.counts() } else { BTreeMap::new() };
+        Ok(Published { receipt, changes })
     }
 }
 
-fn receipt(
-    revision: i64,
-    digest: String,
-    upload: &CatalogUpload,
-    changes: &CatalogDiff<'_>,
-) -> UploadReceipt {
+fn receipt(revision: i64, digest: String, models: usize, changes: &CatalogDiff<'_>) -> UploadReceipt {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     UploadReceipt {
         revision,
         digest,
-        models: count(upload.entries.len()),
-        added: count(changes.added.len()),
-        removed: count(changes.removed.len()),
-        repriced: count(changes.repriced.len()),
+        models: count(models),
+        added: count(changes.count(ChangeKind::Added)),
+        removed: count(changes.count(ChangeKind::Removed)),
+        repriced: count(changes.count(ChangeKind::Repriced)),
     }
 }
 
-/// A catalog is only compared with one that the same plan brought: a narrower filter is meant to shrink it.
+fn digest_of<'a>(entries: impl IntoIterator<Item = &'a ModelCatalogEntry>) -> Result<String> {
+    digest(entries).map_err(|source| Error::Convert { what: "the catalog", source })
+}
+
+/// Whether what an upload lacks is meant to be gone: another plan brought what is published (a narrower filter shrinks it), or a
+/// person has looked at exactly this list.
+fn is_meant(known: &Known, upload: &CatalogUpload, limits: &PublishLimits) -> Result<bool> {
+    if known.plan_digest.as_deref() != Some(upload.plan_digest.as_str()) {
+        return Ok(true);
+    }
+    match limits.accepted_digest.as_deref() {
+        Some(accepted) => Ok(digest_of(&upload.entries)? == accepted),
+        None => Ok(false),
+    }
+}
+
+/// The models that stay although the upload does not list them.
+fn kept(
+    known: &Known,
+    before: &[ModelCatalogEntry],
+    upload: &CatalogUpload,
+    limits: &PublishLimits,
+    counts: bool,
+    now: Timestamp,
+) -> Result<Vec<ModelCatalogEntry>> {
+    if is_meant(known, upload, limits)? {
+        return Ok(Vec::new());
+    }
+    let misses = Misses { until_removed: limits.missed_fetches_until_removed, counts };
+    Ok(suspects(before, &upload.entries, misses, now))
+}
+
+/// Suspects count as there: a catalog may not vanish by halves.
 fn shrunk(
     known: &Known,
     before: &[ModelCatalogEntry],
     upload: &CatalogUpload,
-    digest: &str,
     limits: &PublishLimits,
-) -> Option<FetchFailure> {
-    let same_plan = known.plan_digest.as_deref() == Some(upload.plan_digest.as_str());
-    let accepted = limits.accepted_digest.as_deref() == Some(digest);
+) -> Result<Option<FetchFailure>> {
     let (had, has) = (before.len(), upload.entries.len());
-    if !same_plan || accepted || !shrank_too_far(had, has, limits.shrink_limit_per_mille) {
-        return None;
+    if !shrank_too_far(had, has, limits.shrink_limit_per_mille) || is_meant(known, upload, limits)? {
+        return Ok(None);
     }
-    Some(FetchFailure {
+    let digest = digest_of(&upload.entries)?;
+    Ok(Some(FetchFailure {
         class: FailureClass::CatalogShrunk,
         message: format!(
             "the provider now lists {has} models where it listed {had}; more than {} per mille lost at once is taken for an \
@@ -118,19 +160,21 @@ fn shrunk(
             limits.shrink_limit_per_mille
         ),
         retry_after_ms: None,
-    })
+    }))
 }
 
 async fn write_revision(
     tx: &mut PgConnection,
     uid: &str,
     receipt: &UploadReceipt,
+    suspect: usize,
     changes: &CatalogDiff<'_>,
     now: Timestamp,
 ) -> Result<()> {
     sqlx::query(
-        "INSERT INTO catalog_revision (source_uid, revision, digest, models, added, removed, repriced, published_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO catalog_revision
+             (source_uid, revision, digest, models, added, removed, repriced, suspect, published_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(uid)
     .bind(receipt.revision)
@@ -139,6 +183,7 @@ async fn write_revision(
     .bind(i64::from(receipt.added))
     .bind(i64::from(receipt.removed))
     .bind(i64::from(receipt.repriced))
+    .bind(i64::try_from(suspect).unwrap_or(i64::MAX))
     .bind(now.to_sqlx())
     .execute(&mut *tx)
     .await?;
@@ -146,15 +191,15 @@ async fn write_revision(
     if receipt.revision > 1 {
         write_changes(tx, uid, receipt.revision, changes).await?;
     }
-    let removed: Vec<&str> = changes.removed.iter().map(|entry| entry.model_id.as_str()).collect();
+    let gone = changes.changes.iter().filter(|change| change.kind == ChangeKind::Removed);
+    let removed: Vec<&str> = gone.map(super::diff::Change::model).collect();
     sqlx::query("DELETE FROM catalog_entry WHERE source_uid = $1 AND model_id = ANY($2)")
         .bind(uid)
         .bind(removed)
         .execute(&mut *tx)
         .await?;
-    let written: Vec<&ModelCatalogEntry> = changes.added.iter().chain(&changes.changed).copied().collect();
-    let ids: Vec<&str> = written.iter().map(|entry| entry.model_id.as_str()).collect();
-    let rows = written.iter().map(json).collect::<Result<Vec<String>>>()?;
+    let ids: Vec<&str> = changes.written.iter().map(|entry| entry.model_id.as_str()).collect();
+    let rows = changes.written.iter().map(json).collect::<Result<Vec<String>>>()?;
     sqlx::query(
         "INSERT INTO catalog_entry (source_uid, model_id, since_revision, entry)
          SELECT $1, model_id, $2, entry::jsonb FROM UNNEST($3::text[], $4::text[]) AS new (model_id, entry)
@@ -175,20 +220,15 @@ async fn write_changes(
     revision: i64,
     changes: &CatalogDiff<'_>,
 ) -> Result<()> {
-    let mut rows: Vec<(&str, &str, Option<String>, Option<String>)> = Vec::new();
-    for entry in &changes.added {
-        rows.push((&entry.model_id, "added", None, Some(json(&entry.pricing)?)));
+    let (mut ids, mut kinds, mut before, mut after) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for change in &changes.changes {
+        let facts =
+            change.facts().map_err(|source| Error::Convert { what: "a change of a model", source })?;
+        ids.push(change.model());
+        kinds.push(change.kind.as_str());
+        before.push(facts.0.map(|fact| fact.to_string()));
+        after.push(facts.1.map(|fact| fact.to_string()));
     }
-    for entry in &changes.removed {
-        rows.push((&entry.model_id, "removed", Some(json(&entry.pricing)?), None));
-    }
-    for (before, entry) in &changes.repriced {
-        rows.push((&entry.model_id, "repriced", Some(json(before)?), Some(json(&entry.pricing)?)));
-    }
-    let ids: Vec<&str> = rows.iter().map(|row| row.0).collect();
-    let kinds: Vec<&str> = rows.iter().map(|row| row.1).collect();
-    let before: Vec<Option<&str>> = rows.iter().map(|row| row.2.as_deref()).collect();
-    let after: Vec<Option<&str>> = rows.iter().map(|row| row.3.as_deref()).collect();
     sqlx::query(
         "INSERT INTO catalog_change (source_uid, revision, model_id, change, before, after)
          SELECT $1, $2, model_id, change, before::jsonb, after::jsonb

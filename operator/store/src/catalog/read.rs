@@ -35,10 +35,23 @@ pub struct CatalogState {
     pub removed: i64,
     /// Models with another price than before.
     pub repriced: i64,
+    /// Models in it that the provider did not list when it was last asked.
+    pub suspect: i64,
     /// When it was published.
     pub published_at: Timestamp,
     /// The plan that brought it.
     pub plan_digest: Option<String>,
+}
+
+/// A model that was in a catalog once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoneModel {
+    /// Its id.
+    pub model_id: String,
+    /// When the revision without it was published.
+    pub at: Timestamp,
+    /// The model that its provider last named in its place.
+    pub replaced_by: Option<String>,
 }
 
 /// An attempt that ended.
@@ -154,9 +167,40 @@ pub(super) async fn entries(tx: &mut PgConnection, uid: &str) -> Result<Vec<Mode
         .collect()
 }
 
+/// How many models that are gone are remembered of a source: the last ones.
+const GONE: i64 = 1000;
+
+/// The models that a source had and has no longer, the last that went first.
+pub(crate) async fn gone_models(tx: &mut PgConnection, uid: &str) -> Result<Vec<GoneModel>> {
+    let rows = sqlx::query(
+        "SELECT went.model_id, max(r.published_at) AS at, (
+             SELECT named.after #>> '{deprecation,replaced_by}' FROM catalog_change AS named
+             WHERE named.source_uid = $1 AND named.model_id = went.model_id AND named.change = 'superseded'
+             ORDER BY named.revision DESC LIMIT 1) AS replaced_by
+         FROM catalog_change AS went JOIN catalog_revision AS r USING (source_uid, revision)
+         WHERE source_uid = $1 AND went.change = 'removed' AND NOT EXISTS (
+             SELECT 1 FROM catalog_entry AS here WHERE here.source_uid = $1 AND here.model_id = went.model_id)
+         GROUP BY went.model_id ORDER BY at DESC, went.model_id COLLATE \"C\" LIMIT $2",
+    )
+    .bind(uid)
+    .bind(GONE)
+    .fetch_all(tx)
+    .await?;
+    rows.iter()
+        .map(|row| -> Result<GoneModel> {
+            let at: jiff_sqlx::Timestamp = row.try_get("at")?;
+            Ok(GoneModel {
+                model_id: row.try_get("model_id")?,
+                at: at.to_jiff(),
+                replaced_by: row.try_get("replaced_by")?,
+            })
+        })
+        .collect()
+}
+
 async fn published(tx: &mut PgConnection, uid: &str) -> Result<(Option<CatalogState>, Option<Timestamp>)> {
     let row = sqlx::query(
-        "SELECT s.refreshed_at, s.plan_digest, r.revision, r.digest, r.models, r.added, r.removed, r.repriced, r.published_at
+        "SELECT s.refreshed_at, s.plan_digest, r.revision, r.digest, r.models, r.added, r.removed, r.repriced, r.suspect, r.published_at
          FROM catalog_source s JOIN catalog_revision r ON r.source_uid = s.source_uid AND r.revision = s.revision
          WHERE s.source_uid = $1",
     )
@@ -173,6 +217,7 @@ async fn published(tx: &mut PgConnection, uid: &str) -> Result<(Option<CatalogSt
         added: row.try_get("added")?,
         removed: row.try_get("removed")?,
         repriced: row.try_get("repriced")?,
+        suspect: row.try_get("suspect")?,
         published_at: published.to_jiff(),
         plan_digest: row.try_get("plan_digest")?,
     };

@@ -3,7 +3,7 @@ use sqlx::Row as _;
 use vox_contracts::ProviderType;
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
 
-use crate::catalog::published_catalog;
+use crate::catalog::{GoneModel, gone_models, published_catalog};
 use crate::{Error, Result, Store};
 
 /// Where a source's models are called.
@@ -28,6 +28,8 @@ pub struct KnownSource {
     pub upstream: Option<SourceUpstream>,
     /// Its last good catalog.
     pub catalog: ModelCatalog,
+    /// Models that it had and has no longer.
+    pub gone: Vec<GoneModel>,
 }
 
 impl Store {
@@ -52,8 +54,9 @@ impl Store {
         let upstream: Option<serde_json::Value> = row.try_get("upstream")?;
         let convert = |source| Error::Convert { what: "a source's upstream", source };
         let upstream = upstream.map(serde_json::from_value).transpose().map_err(convert)?;
-        let catalog = published_catalog(&mut tx, &uid, source).await?;
-        Ok(catalog.map(|catalog| KnownSource { uid, upstream, catalog }))
+        let Some(catalog) = published_catalog(&mut tx, &uid, source).await? else { return Ok(None) };
+        let gone = gone_models(&mut tx, &uid).await?;
+        Ok(Some(KnownSource { uid, upstream, catalog, gone }))
     }
 
     /// Remembers where the models of the source with this uid are called.

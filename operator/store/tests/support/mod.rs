@@ -22,7 +22,8 @@ pub(crate) const PACE: Pace = Pace {
     asked: None,
 };
 
-pub(crate) const LIMITS: PublishLimits = PublishLimits { shrink_limit_per_mille: 500, accepted_digest: None };
+pub(crate) const LIMITS: PublishLimits =
+    PublishLimits { shrink_limit_per_mille: 500, missed_fetches_until_removed: 2, accepted_digest: None };
 
 /// A migrated database that nobody else uses, or `None` where no Postgres is named.
 pub(crate) async fn store(name: &str) -> Option<Store> {
@@ -109,5 +110,6 @@ pub(crate) async fn publish(
     let run = run(name, "p");
     let permission = store.begin_attempt(&source(), &run, &PACE, at(second)).await?;
     assert!(matches!(permission, Permission::Fetch { .. }), "{permission:?}");
-    store.publish(&source(), &run, &upload(entries, "p"), &LIMITS, at(second + 1)).await
+    let published = store.publish(&source(), &run, &upload(entries, "p"), &LIMITS, at(second + 1)).await?;
+    Ok(published.receipt)
 }

@@ -175,6 +175,8 @@ pub struct DiscoveryDefaults {
     pub max_models: u32,
     /// A fetch that loses more than this share of the models is refused, per mille.
     pub shrink_limit_per_mille: u32,
+    /// A model that so many fetches in a row do not list is removed.
+    pub missed_fetches_until_removed: u32,
     /// How often one run tries, the first included.
     pub retry_attempts: u32,
     /// The pause before the second try; it doubles from try to try.

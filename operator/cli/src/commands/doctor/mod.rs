@@ -1,5 +1,6 @@
 //! `vox doctor`: asks, judges (in [`judge`] and [`sources`]), and prints a line for each thing looked at; or a report.
 
+mod changes;
 mod judge;
 mod sources;
 mod weekly;
@@ -109,7 +110,12 @@ async fn sources(cluster: &Cluster, global: &Global) -> Vec<Check> {
         }
     };
     match Progress::during("reading the sources", Box::pin(read)).await {
-        Ok(sources) => sources::sources(&sources, Timestamp::now()),
+        Ok(sources) => {
+            let now = Timestamp::now();
+            let changed = Box::pin(changes::since_yesterday(cluster, &wide, now));
+            let changed = Progress::during("asking what changed", changed).await;
+            sources::sources(&sources, changed.as_deref(), now)
+        }
         Err(error) => vec![Check::error("sources", &error)],
     }
 }

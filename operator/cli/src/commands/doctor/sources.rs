@@ -15,11 +15,12 @@ use crate::relative::padded;
 /// How many sources a line names.
 const SHOWN: usize = 10;
 
-pub(super) fn sources(sources: &[ModelCatalogSource], now: Timestamp) -> Vec<Check> {
+/// `changed` says what changed since yesterday, where anybody can tell.
+pub(super) fn sources(sources: &[ModelCatalogSource], changed: Option<&str>, now: Timestamp) -> Vec<Check> {
     if sources.is_empty() {
         return vec![Check::warn("sources", "there are none", "apply one: kubectl apply -f examples/")];
     }
-    vec![ready(sources), fresh(sources, now)]
+    vec![ready(sources), fresh(sources, changed, now)]
 }
 
 fn ready(sources: &[ModelCatalogSource]) -> Check {
@@ -44,7 +45,7 @@ fn ready(sources: &[ModelCatalogSource]) -> Check {
 }
 
 /// `shop/hub: STALE (38h ago) | shop/openrouter: 312 models (fresh 02h ago) | and 988 more, 3 of them not fresh`.
-fn fresh(sources: &[ModelCatalogSource], now: Timestamp) -> Check {
+fn fresh(sources: &[ModelCatalogSource], changed: Option<&str>, now: Timestamp) -> Check {
     const NAME: &str = "freshness";
     let mut aged: Vec<(Freshness, &ModelCatalogSource)> =
         sources.iter().map(|source| (Freshness::of(source, now), source)).collect();
@@ -62,6 +63,7 @@ fn fresh(sources: &[ModelCatalogSource], now: Timestamp) -> Check {
         let unfresh = if unfresh > 0 { format!(", {unfresh} of them not fresh") } else { String::new() };
         parts.push(format!("and {rest} more{unfresh}"));
     }
+    parts.extend(changed.map(str::to_owned));
     let line = parts.join(" | ");
     let unfresh: Vec<&ModelCatalogSource> =
         aged.iter().filter(is_unfresh).map(|(_, source)| *source).collect();
@@ -200,12 +202,12 @@ mod tests {
 
     /// The line about freshness.
     fn line(all: &[ModelCatalogSource]) -> String {
-        sources(all, now())[1].told()
+        sources(all, None, now())[1].told()
     }
 
     #[test]
     fn without_sources_there_is_one_line_that_says_how_to_make_one() {
-        let checks = sources(&[], now());
+        let checks = sources(&[], None, now());
         assert_eq!(checks.len(), 1);
         assert!(checks[0].told().contains("kubectl apply"));
     }
@@ -216,6 +218,12 @@ mod tests {
             line(&[fresh_one("openrouter")]),
             "OK    freshness: shop/openrouter: 312 models (fresh 02h ago)"
         );
+    }
+
+    #[test]
+    fn what_changed_since_yesterday_ends_the_line() {
+        let checks = sources(&[fresh_one("openrouter")], Some("since yesterday 3 added"), now());
+        assert!(checks[1].told().ends_with("312 models (fresh 02h ago) | since yesterday 3 added"));
     }
 
     #[test]
@@ -243,7 +251,7 @@ mod tests {
     #[test]
     fn a_thousand_stale_sources_are_still_one_line_that_can_be_read() {
         let all: Vec<_> = (0..1000).map(|n| stale_one(&format!("hub-{n}"), "RateLimited")).collect();
-        for check in sources(&all, now()) {
+        for check in sources(&all, None, now()) {
             assert!(check.told().len() < 800 && !check.told().contains('\n'), "{}", check.told());
         }
         let line = line(&all);
@@ -288,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_source_that_the_operator_has_not_seen_is_not_ready() {
-        let checks = sources(&[source("hub", 90, None, 0)], now());
+        let checks = sources(&[source("hub", 90, None, 0)], None, now());
         assert_eq!(checks[0].verdict, Verdict::Warn);
         assert!(checks[0].told().contains("shop/hub (not seen by the operator)"));
         assert!(checks[1].told().ends_with("shop/hub waits for the operator: see its line above"));

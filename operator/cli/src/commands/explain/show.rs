@@ -208,6 +208,7 @@ fn ranking(ranked: &[&Candidate], shown: usize) -> String {
             let [a, b, c, d, e, f] = CRITERIA.map(|(criterion, _)| points(criterion));
             let mut place = or_none(candidate.place.map(|place| place.to_string()));
             place.push_str(if candidate.candidate { "?" } else { "" });
+            place.push_str(if candidate.suspect.is_some() { "!" } else { "" });
             place.push_str(if candidate.picked { "*" } else { "" });
             [
                 place,
@@ -232,6 +233,12 @@ fn ranking(ranked: &[&Candidate], shown: usize) -> String {
     let _ = writeln!(text, "* is tried, in this order: {} of {} that may serve", tried.len(), ranked.len());
     if ranked.iter().any(|candidate| candidate.candidate) {
         let _ = writeln!(text, "? has yet to prove itself here, and stands behind all that have");
+    }
+    if ranked.iter().any(|candidate| candidate.suspect.is_some()) {
+        let _ = writeln!(
+            text,
+            "! is missing from its provider's list, may be gone, and stands behind all others"
+        );
     }
     if let Some(last) = tried.last().and_then(|last| last.place).filter(|place| *place > tried.len()) {
         let _ = writeln!(

@@ -110,7 +110,7 @@ fn catalogs(table: &Table) -> Catalogs {
     let catalog = json!({ "schema_version": 1, "entries": [] });
     let catalog = ModelCatalog { entries, ..serde_json::from_value(catalog).unwrap() };
     let upstream = SourceUpstream { provider: provider(), base_url: SERVER.to_owned(), tags: Vec::new() };
-    let models = Some(Models { upstream, catalog, remember: None });
+    let models = Some(Models { upstream, catalog, gone: Vec::new(), remember: None });
     Catalogs::from([(SOURCE.to_owned(), Resolved { models, trouble: None })])
 }
 
