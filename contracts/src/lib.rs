@@ -5,6 +5,7 @@
 
 pub mod budget;
 pub mod change;
+pub mod checkup;
 pub mod discovery;
 pub mod entry;
 pub mod generated;

@@ -19,12 +19,26 @@ struct Program {
     name: &'static str,
     /// The variable that names the image.
     variable: &'static str,
+    /// Another program in the same image, with its crate.
+    beside: Option<(&'static str, &'static str)>,
+}
+
+impl Program {
+    /// The programs of the image, each with its crate.
+    fn parts(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        [(self.package, self.name)].into_iter().chain(self.beside)
+    }
 }
 
 const PROGRAMS: [Program; 3] = [
-    Program { package: "vox-controller", name: "vox-operator", variable: "VOX_OPERATOR_IMAGE" },
-    Program { package: "vox-sidecar", name: "vox-sidecar", variable: "VOX_SIDECAR_IMAGE" },
-    Program { package: "vox-wire", name: "vox-wire", variable: "VOX_WIRE_IMAGE" },
+    Program {
+        package: "vox-controller",
+        name: "vox-operator",
+        variable: "VOX_OPERATOR_IMAGE",
+        beside: Some(("vox-cli", "vox")),
+    },
+    Program { package: "vox-sidecar", name: "vox-sidecar", variable: "VOX_SIDECAR_IMAGE", beside: None },
+    Program { package: "vox-wire", name: "vox-wire", variable: "VOX_WIRE_IMAGE", beside: None },
 ];
 const POSTGRES_VARIABLE: &str = "VOX_POSTGRES_IMAGE";
 const PYTHON_VARIABLE: &str = "VOX_PYTHON_IMAGE";
@@ -64,7 +78,8 @@ pub fn compile(paths: &Paths) -> Result<PathBuf> {
         Cmd::new("cargo").args(["build", "--release", "--locked", "--target", &triple]).folder(&paths.repo);
     let build = PROGRAMS
         .iter()
-        .fold(build, |build, program| build.args(["--package", program.package, "--bin", program.name]));
+        .flat_map(Program::parts)
+        .fold(build, |build, (package, name)| build.args(["--package", package, "--bin", name]));
     let build =
         build.env("RUSTFLAGS", "-C target-feature=+crt-static").env("CARGO_TARGET_DIR", &target).limit(3600);
     build.show(&paths.log("cargo")).context("failed to compile the project's programs")?;
@@ -91,7 +106,7 @@ fn gather(paths: &Paths, release: &Path) -> Result<PathBuf> {
     let bundle =
         bundle.context("failed to find certificates of public authorities: install ca-certificates")?;
     let mut files = vec![(bundle.to_path_buf(), CERTIFICATES), (paths.repo.join(DOCKERFILE), DOCKERFILE)];
-    files.extend(PROGRAMS.iter().map(|program| (release.join(program.name), program.name)));
+    files.extend(PROGRAMS.iter().flat_map(Program::parts).map(|(_, name)| (release.join(name), name)));
     for (from, to) in files {
         std::fs::copy(&from, context.join(to))
             .with_context(|| format!("failed to copy {}", from.display()))?;
@@ -100,8 +115,10 @@ fn gather(paths: &Paths, release: &Path) -> Result<PathBuf> {
 }
 
 fn wrap(paths: &Paths, engine: &Engine, program: &Program, context: &Path) -> Result<String> {
-    let parts = [program.name, CERTIFICATES, DOCKERFILE].map(|part| context.join(part));
-    let image = format!("{}:{}", program.name, content::key(&parts.each_ref().map(PathBuf::as_path))?);
+    let files = program.parts().map(|(_, name)| name).chain([CERTIFICATES, DOCKERFILE]);
+    let files: Vec<PathBuf> = files.map(|file| context.join(file)).collect();
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let image = format!("{}:{}", program.name, content::key(&files)?);
     if !engine.has_image(&image) {
         say(format!("building {image}"));
         engine.build(paths, context, &["--target", program.name], &image)?;

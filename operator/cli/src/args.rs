@@ -20,7 +20,7 @@ pub(crate) use routing::{
     PolicyTestArgs,
 };
 pub(crate) use scoreboard::{
-    DoctorArgs, Group, PricingCommand, Report, ScoreboardCommand, TraceArgs, WindowArgs,
+    DoctorArgs, FailOn, Group, PricingCommand, Report, ScoreboardCommand, TraceArgs, WindowArgs,
 };
 
 pub(crate) use since::Since;
@@ -86,9 +86,13 @@ pub(crate) enum Command {
     /// What the sources have found.
     #[command(subcommand)]
     Catalog(CatalogCommand),
-    /// Check the cluster, the operator and the freshness of all sources; one line each, with what to do.
+    /// Check the cluster, the operator, its database, and all sources, schedules, policies and keys; one line each, with what
+    /// to do.
     ///
-    /// Looks at the sources of all namespaces when it may, and unless --namespace says otherwise.
+    /// Each line begins with a severity: OK, INFO (nothing to do), WARN (works, and will not for ever), FAIL (does not work).
+    /// Looks at the objects of all namespaces when it may, and unless --namespace says otherwise. What it may not see is
+    /// WARN, with what to ask an administrator for. No Secret is read. Exit status: 0 where nothing is FAIL, or with
+    /// --fail-on warn where nothing is WARN or FAIL either; 1 for FAIL; 6 for WARN; 3 when the cluster cannot be reached.
     Doctor(DoctorArgs),
     /// Which model works for which task here, with how many samples, at what cost per success.
     #[command(subcommand)]

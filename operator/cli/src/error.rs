@@ -14,11 +14,12 @@ pub(crate) enum Exit {
     Unreachable,
     NotFound,
     TimedOut,
+    Warned,
 }
 
 impl Exit {
     pub(crate) const ALL: &'static [Self] =
-        &[Self::Ok, Self::No, Self::Usage, Self::Unreachable, Self::NotFound, Self::TimedOut];
+        &[Self::Ok, Self::No, Self::Usage, Self::Unreachable, Self::NotFound, Self::TimedOut, Self::Warned];
 
     pub(crate) const fn code(self) -> u8 {
         match self {
@@ -28,6 +29,7 @@ impl Exit {
             Self::Unreachable => 3,
             Self::NotFound => 4,
             Self::TimedOut => 5,
+            Self::Warned => 6,
         }
     }
 
@@ -45,6 +47,9 @@ impl Exit {
                 "a source, its catalog, a policy, a snapshot, a turn, calls of a policy, a collector to export to, a Service or the kind itself does not exist"
             }
             Self::TimedOut => "not finished within --timeout",
+            Self::Warned => {
+                "doctor found something to look at and nothing that fails, and --fail-on warn was given"
+            }
         }
     }
 }
@@ -146,7 +151,7 @@ mod tests {
     fn every_exit_status_has_its_own_code() {
         let mut codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
         codes.dedup();
-        assert_eq!(codes, vec![0, 1, 2, 3, 4, 5]);
+        assert_eq!(codes, vec![0, 1, 2, 3, 4, 5, 6]);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) struct ControlPlane {
     pub(crate) settings: RunSettings,
     /// Certificates of the authority that Jobs are told to trust, PEM; more than one while it changes.
     pub(crate) authority: ArcSwap<String>,
+    /// The certificate that is shown to callers now, PEM, without its key.
+    pub(crate) certificate: ArcSwap<Vec<u8>>,
     /// What sidecars are sent.
     pub(crate) snapshots: Snapshots,
     /// Which sidecars this replica serves.

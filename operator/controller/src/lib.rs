@@ -5,6 +5,7 @@
 
 mod admission;
 pub mod args;
+mod certificates;
 mod condition;
 mod context;
 mod control_plane;

@@ -31,8 +31,13 @@ pub(crate) async fn keep(shared: &Shared) -> Infallible {
     }
 }
 
+/// The day of a time, counted from 1970-01-01 UTC.
+pub(crate) fn today(now: Timestamp) -> i32 {
+    i32::try_from(now.as_second().div_euclid(DAY_SECONDS)).unwrap_or_default()
+}
+
 async fn pass(shared: &Shared) -> vox_store::Result<()> {
-    let today = i32::try_from(Timestamp::now().as_second().div_euclid(DAY_SECONDS)).unwrap_or_default();
+    let today = today(Timestamp::now());
     let days = shared.settings.retention.retention_interactions_days;
     let done = shared.store.keep_partitions(today, days).await?;
     tracing::info!(

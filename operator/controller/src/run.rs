@@ -41,6 +41,7 @@ pub(crate) async fn run(settings: RunSettings) -> anyhow::Result<()> {
         metrics,
         exporter,
         authority: ArcSwap::default(),
+        certificate: ArcSwap::default(),
         snapshots: Snapshots::default(),
         presences: Default::default(),
         readiness: Readiness::waiting_for(&[DATABASE, CERTIFICATE, CRDS]),

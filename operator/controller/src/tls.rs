@@ -36,6 +36,7 @@ pub(crate) async fn load(shared: &Shared) -> anyhow::Result<RustlsConfig> {
         match current(shared).await {
             Ok(Some(pems)) => {
                 shared.authority.store(Arc::new(pems.authority));
+                shared.certificate.store(Arc::new(pems.certificate.clone()));
                 return RustlsConfig::from_pem(pems.certificate, pems.key)
                     .await
                     .context("failed to use the certificate");
@@ -75,11 +76,12 @@ pub(crate) async fn keep(shared: Shared, config: RustlsConfig) {
         };
         let now = crate::names::sha256(&pems.certificate);
         if now != fingerprint {
-            if let Err(error) = config.reload_from_pem(pems.certificate, pems.key).await {
+            if let Err(error) = config.reload_from_pem(pems.certificate.clone(), pems.key).await {
                 tracing::error!(%error, "failed to use the new certificate; the one in use stays");
                 continue;
             }
             fingerprint = now;
+            shared.certificate.store(Arc::new(pems.certificate));
         }
         if *used != pems.authority {
             used = Arc::new(pems.authority);

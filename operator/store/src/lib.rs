@@ -5,6 +5,7 @@
 
 pub mod budget;
 pub mod catalog;
+mod checkup;
 mod error;
 pub mod evidence;
 pub mod outcome;

@@ -79,3 +79,17 @@ async fn keys_that_sidecars_miss_are_counted_until_they_have_them() {
     store.see_sidecars(&[without("a", 4, &[])]).await.unwrap();
     assert_eq!(store.missing_keys().await.unwrap(), [missing("main/a", 1)]);
 }
+
+#[tokio::test]
+async fn sidecars_that_were_not_yet_sent_the_newest_snapshot_are_named() {
+    let Some(store) = store("followers").await else { return };
+    store.see_sidecars(&[sidecar("alone", None, 9, 7)]).await.unwrap();
+    assert_eq!(store.followers().await.unwrap(), [], "without a snapshot there is nothing to follow");
+    let published = store.publish_snapshot("shop", "sha256:1", |_| Ok(Vec::new())).await.unwrap();
+    let there = [sidecar("b", None, 1, published.version - 1), sidecar("a", None, 2, 0)];
+    store.see_sidecars(&there).await.unwrap();
+    store.see_sidecars(&[sidecar("alone", None, 9, published.version)]).await.unwrap();
+    let [shop] = &store.followers().await.unwrap()[..] else { panic!("one namespace") };
+    assert_eq!((shop.sidecars, shop.behind, shop.version), (3, 2, published.version));
+    assert_eq!(shop.pods_behind, ["a", "b"]);
+}

@@ -89,6 +89,18 @@ pub(crate) struct DoctorArgs {
     /// Print this report instead of the checks.
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(crate) report: Option<Report>,
+    /// From which severity on the exit status says so: 1 for FAIL, 6 for WARN.
+    #[arg(long, value_enum, default_value_t = FailOn::Fail, value_name = "SEVERITY", conflicts_with = "report")]
+    pub(crate) fail_on: FailOn,
+}
+
+/// From which severity on `vox doctor` does not exit with 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// What works and will not for ever.
+    Warn,
+    /// What does not work.
+    Fail,
 }
 
 /// Which report.

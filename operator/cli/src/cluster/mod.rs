@@ -8,7 +8,7 @@ mod sources;
 pub(crate) use client::{Call, Cluster, Place};
 pub(crate) use events::{note_since, reasons_since};
 pub(crate) use operator::{Health, OPERATOR_SELECTOR, Operator, is_ready};
-pub(crate) use sources::{SourceName, condition, get, list, request_run};
+pub(crate) use sources::{SourceName, condition, get, list, policies, request_run};
 
 /// Label with the name of the source that an object belongs to.
 pub(crate) const SOURCE_LABEL: &str = "vox.dev/source";

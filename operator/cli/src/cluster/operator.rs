@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use vox_contracts::change::{CatalogChanges, ChangesQuery};
+use vox_contracts::checkup::Checkup;
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
 use vox_contracts::scoreboard::{GroupBy, ObservedPrice, RolledUp, Scoreboard, ScoreboardQuery, Trace};
 use vox_contracts::traffic::{Traffic, TrafficQuery};
@@ -89,6 +90,11 @@ impl<'a> Operator<'a> {
                 Err(self.failed("it does not know /v1/health; is it older than this command?"))
             }
         }
+    }
+
+    /// What only the operator can see of its database, certificates, clock and sidecars.
+    pub(crate) async fn checkup(&self) -> Result<Checkup, Error> {
+        self.known("/v1/checkup").await
     }
 
     /// The published catalog of a source, if there is one.

@@ -1,20 +1,23 @@
 //! The sources, and asking one for a run.
 
-use std::fmt;
+use std::fmt::{self, Debug};
 use std::str::FromStr;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::ResourceExt as _;
 use kube::api::{ListParams, Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use vox_contracts::entry::CatalogSourceRef;
-use vox_crds::ModelCatalogSource;
 use vox_crds::model_catalog_source::REQUESTED_AT;
+use vox_crds::{ModelCatalogSource, RoutingPolicy};
 
 use super::client::{Call, Cluster, Place};
 use crate::error::Error;
 
 const RESOURCE: &str = "modelcatalogsources.vox.dev";
+const POLICIES: &str = "routingpolicies.vox.dev";
 /// How many objects one answer of the API server holds.
 const PAGE: u32 = 500;
 
@@ -69,21 +72,33 @@ impl fmt::Display for SourceName {
 
 /// The sources of a place, by namespace and name.
 pub(crate) async fn list(cluster: &Cluster, place: &Place) -> Result<Vec<ModelCatalogSource>, Error> {
-    let api = cluster.api::<ModelCatalogSource>(place);
+    listed(cluster, place, RESOURCE).await
+}
+
+/// The policies of a place, by namespace and name.
+pub(crate) async fn policies(cluster: &Cluster, place: &Place) -> Result<Vec<RoutingPolicy>, Error> {
+    listed(cluster, place, POLICIES).await
+}
+
+async fn listed<K>(cluster: &Cluster, place: &Place, resource: &'static str) -> Result<Vec<K>, Error>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let api = cluster.api::<K>(place);
     let mut found = Vec::new();
     let mut page = ListParams::default().limit(PAGE);
     loop {
         let list = api
             .list(&page)
             .await
-            .map_err(|error| Call::new("list", RESOURCE, place.told()).failed(cluster, &error))?;
+            .map_err(|error| Call::new("list", resource, place.told()).failed(cluster, &error))?;
         found.extend(list.items);
         match list.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => page = page.continue_token(&token),
             None => break,
         }
     }
-    found.sort_by_key(|source| (source.namespace(), source.name_any()));
+    found.sort_by_key(|object: &K| (object.namespace(), object.name_any()));
     Ok(found)
 }
 

@@ -11,7 +11,7 @@ use kube::api::ListParams;
 use serde::Serialize;
 use vox_crds::conditions::reasons;
 
-use crate::cluster::{self, Call, Cluster, SOURCE_LABEL};
+use crate::cluster::{self, Call, Cluster, Place, SOURCE_LABEL};
 use crate::error::{Error, Exit};
 use crate::output::Format;
 use crate::progress::{Progress, say};
@@ -28,10 +28,10 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 /// A CronJob in machine output.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
-    namespace: String,
-    source: String,
-    cron_job: String,
+pub(super) struct Row {
+    pub(super) namespace: String,
+    pub(super) source: String,
+    pub(super) cron_job: String,
     schedule: String,
     time_zone: String,
     last_schedule_time: Option<Timestamp>,
@@ -39,13 +39,13 @@ struct Row {
     suspended: bool,
     active: usize,
     /// Scheduled times that have passed without a run since the last one.
-    missed: usize,
+    pub(super) missed: usize,
     /// When the operator last reported a missed run, within a day.
-    last_missed_report_time: Option<Timestamp>,
+    pub(super) last_missed_report_time: Option<Timestamp>,
 }
 
 pub(super) async fn list(cluster: &Cluster, output: Format) -> Result<Exit, Error> {
-    let rows = Progress::during("reading the schedules", Box::pin(rows(cluster))).await?;
+    let rows = Progress::during("reading the schedules", Box::pin(rows(cluster, &cluster.place))).await?;
     if rows.is_empty() && output == Format::Table {
         say(&format!(
             "there are no schedules {}; the operator makes one for each source",
@@ -57,8 +57,8 @@ pub(super) async fn list(cluster: &Cluster, output: Format) -> Result<Exit, Erro
     Ok(Exit::Ok)
 }
 
-async fn rows(cluster: &Cluster) -> Result<Vec<Row>, Error> {
-    let place = &cluster.place;
+/// The CronJobs of a place, by namespace and source.
+pub(super) async fn rows(cluster: &Cluster, place: &Place) -> Result<Vec<Row>, Error> {
     let jobs = cluster.api::<CronJob>(place).list(&ListParams::default().labels(SOURCE_LABEL)).await;
     let jobs = jobs
         .map_err(|error| Call::new("list", "cronjobs.batch", place.told()).failed(cluster, &error))?
@@ -88,7 +88,7 @@ async fn rows(cluster: &Cluster) -> Result<Vec<Row>, Error> {
 }
 
 impl Row {
-    fn of(job: &CronJob, now: Timestamp) -> Self {
+    pub(super) fn of(job: &CronJob, now: Timestamp) -> Self {
         let spec = job.spec.clone().unwrap_or_default();
         let status = job.status.clone().unwrap_or_default();
         let time_zone = spec.time_zone.unwrap_or_else(|| "Etc/UTC".to_owned());

@@ -15,6 +15,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use vox_contracts::checkup::WebhookFacts;
 
 use crate::control_plane::Shared;
 
@@ -53,6 +54,32 @@ pub(crate) async fn keep(shared: &Shared) -> Infallible {
         }
         None => std::future::pending().await,
     }
+}
+
+/// Which webhooks trust the operator as it is; nothing where it keeps none, or may not look.
+pub(crate) async fn facts(shared: &Shared) -> Option<WebhookFacts> {
+    let name = shared.settings.injection.webhook_configuration.as_ref()?;
+    let authority = shared.authority.load();
+    let mutating = trust::<MutatingWebhookConfiguration>(shared, name, &authority).await?;
+    let validating = trust::<ValidatingWebhookConfiguration>(shared, name, &authority).await?;
+    Some(WebhookFacts {
+        all: mutating.all + validating.all,
+        trusting: mutating.trusting + validating.trusting,
+    })
+}
+
+async fn trust<K: Configuration>(shared: &Shared, name: &str, authority: &str) -> Option<WebhookFacts> {
+    let found = Api::<K>::all(shared.client.clone()).get_opt(name).await.ok()?;
+    Some(found.map_or(WebhookFacts { all: 0, trusting: 0 }, |found| counted(&found, authority)))
+}
+
+fn counted<K: Configuration>(found: &K, authority: &str) -> WebhookFacts {
+    let webhooks = found.webhooks();
+    let trusting = webhooks.iter().filter(|(_, bundle)| {
+        bundle.is_some_and(|bundle| !authority.is_empty() && bundle.0 == authority.as_bytes())
+    });
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    WebhookFacts { all: number(webhooks.len()), trusting: number(trusting.count()) }
 }
 
 async fn watch<K: Configuration>(shared: &Shared, name: &str) -> Infallible {
@@ -123,6 +150,17 @@ mod tests {
         let ours = json!({ "webhooks": [{ "name": "b.vox.dev", "clientConfig": { "caBundle": "cGVt" } }] });
         assert_eq!(patch(&configuration([Some("pem"), None]), "pem"), Some(ours.clone()));
         assert_eq!(patch(&configuration([Some("pem"), Some("old")]), "pem"), Some(ours));
+    }
+
+    #[test]
+    fn a_webhook_that_trusts_another_authority_or_none_is_told_apart() {
+        let facts = |bundles, authority| {
+            let counted = counted(&configuration(bundles), authority);
+            (counted.trusting, counted.all)
+        };
+        assert_eq!(facts([Some("pem"), Some("old")], "pem"), (1, 2));
+        assert_eq!(facts([Some("pem"), Some("pem")], "pem"), (2, 2));
+        assert_eq!(facts([Some(""), None], ""), (0, 2), "an authority that is not known yet");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use vox_contracts::change::{CatalogChanges, ChangesQuery};
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalog};
 
 use super::problem::Problem;
-use super::scoreboard;
+use super::{checkup, scoreboard};
 use crate::control_plane::Shared;
 use crate::names::is_object_name;
 use crate::snapshots::Line;
@@ -27,6 +27,7 @@ pub(super) fn routes(shared: Shared) -> Router {
         .route("/v1/namespaces/{namespace}/snapshot", get(snapshot))
         .route("/v1/telemetry/test", post(telemetry))
         .with_state(Arc::clone(&shared))
+        .merge(checkup::routes(Arc::clone(&shared)))
         .merge(scoreboard::routes(shared))
 }
 

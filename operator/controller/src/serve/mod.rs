@@ -3,6 +3,7 @@
 mod admin;
 mod auth;
 mod catalogs;
+mod checkup;
 mod health;
 mod leases;
 mod outcomes;

@@ -1,6 +1,10 @@
 //! Partitions of a day: made ahead, filled with what waited for them in the default partition, and taken off when old.
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use sqlx::{AssertSqlSafe, PgConnection};
+use vox_contracts::checkup::{MOST_COUNTED, PartitionFacts};
 
 use crate::{Result, Store};
 
@@ -65,6 +69,32 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    /// Which days from `today` on lack a partition, and what waits for one; of the tables that are there.
+    pub(crate) async fn partition_facts(&self, today: i32) -> Result<Vec<PartitionFacts>> {
+        let mut facts = Vec::new();
+        for table in TABLES {
+            let default = format!("{table}_default");
+            let there: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
+                .bind(&default)
+                .fetch_one(&self.pool)
+                .await?;
+            if !there {
+                continue;
+            }
+            let days = self.days_of(table).await?;
+            let missing = (today..=today.saturating_add(AHEAD)).filter(|day| !days.contains(day));
+            let count =
+                format!("SELECT count(*) FROM (SELECT FROM {default} LIMIT {MOST_COUNTED}) AS waiting");
+            let rows: i64 = sqlx::query_scalar(AssertSqlSafe(count)).fetch_one(&self.pool).await?;
+            facts.push(PartitionFacts {
+                table: table.to_owned(),
+                missing_days: missing.filter_map(date).collect(),
+                rows_in_default: u64::try_from(rows).unwrap_or_default(),
+            });
+        }
+        Ok(facts)
     }
 
     /// The days that have a partition.
@@ -139,6 +169,12 @@ impl Store {
         }
         Ok(deleted)
     }
+}
+
+/// The day so many days after 1970-01-01.
+fn date(day: i32) -> Option<Date> {
+    let midnight = Timestamp::from_second(i64::from(day) * 24 * 60 * 60).ok()?;
+    Some(midnight.to_zoned(TimeZone::UTC).date())
 }
 
 /// A partition's name and day.

@@ -1,5 +1,6 @@
 use sqlx::Row as _;
 use uuid::Uuid;
+use vox_contracts::checkup::Followers;
 
 use crate::{Result, Store};
 
@@ -114,6 +115,36 @@ impl Store {
             })
         };
         rows.iter().map(count).collect()
+    }
+
+    /// The sidecars that are there now, by namespace, ascending, and which of them lack the newest snapshot.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn followers(&self) -> Result<Vec<Followers>> {
+        let rows = sqlx::query(
+            "SELECT s.namespace, s.version, s.published_at, count(*) AS sidecars,
+                 count(*) FILTER (WHERE p.version < s.version) AS behind,
+                 coalesce((array_agg(p.pod ORDER BY p.pod COLLATE \"C\") FILTER (WHERE p.version < s.version))[1:5],
+                     '{}') AS pods_behind
+             FROM sidecar_presence p JOIN routing_snapshot s USING (namespace)
+             WHERE p.seen_at >= now() - make_interval(secs => $1)
+             GROUP BY s.namespace ORDER BY s.namespace COLLATE \"C\"",
+        )
+        .bind(GONE_AFTER_SECONDS)
+        .fetch_all(&self.pool)
+        .await?;
+        let followers = |row: &sqlx::postgres::PgRow| {
+            Ok(Followers {
+                namespace: row.try_get("namespace")?,
+                version: unsigned(row.try_get("version")?),
+                published_at: row.try_get::<jiff_sqlx::Timestamp, _>("published_at")?.to_jiff(),
+                sidecars: unsigned(row.try_get("sidecars")?),
+                behind: unsigned(row.try_get("behind")?),
+                pods_behind: row.try_get("pods_behind")?,
+            })
+        };
+        rows.iter().map(followers).collect()
     }
 
     /// The keys that sidecars miss now, ascending by namespace and key.

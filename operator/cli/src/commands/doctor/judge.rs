@@ -14,68 +14,99 @@ use crate::table::printable;
 /// The oldest Kubernetes that works: native sidecar containers are on by default from here.
 const OLDEST: (u32, u32) = (1, 29);
 
-/// How something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+/// How something is, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Severity {
+    /// Well.
     Ok,
+    /// Good to know; nothing to do.
+    Info,
+    /// Works, and will not for ever: somebody should look.
     Warn,
+    /// Does not work.
     Fail,
 }
 
-impl Verdict {
+impl Severity {
     const fn name(self) -> &'static str {
         match self {
             Self::Ok => "OK",
+            Self::Info => "INFO",
             Self::Warn => "WARN",
             Self::Fail => "FAIL",
         }
     }
 }
 
-impl Serialize for Verdict {
+impl Serialize for Severity {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
+    }
+}
+
+/// Everything that was found, in machine output.
+#[derive(Debug, Serialize)]
+pub(super) struct Findings<'a> {
+    /// The worst of them.
+    pub(super) severity: Severity,
+    findings: &'a [Check],
+}
+
+impl<'a> Findings<'a> {
+    pub(super) fn of(findings: &'a [Check]) -> Self {
+        let worst = findings.iter().map(|check| check.severity).max();
+        Self { severity: worst.unwrap_or(Severity::Ok), findings }
     }
 }
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Check {
+    #[serde(rename = "check")]
     name: &'static str,
-    pub(super) verdict: Verdict,
+    pub(super) severity: Severity,
     message: String,
     /// What to do about it.
-    action: Option<String>,
+    fix: Option<String>,
 }
 
 impl Check {
     pub(super) fn ok(name: &'static str, message: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Ok, message: message.into(), action: None }
+        Self { name, severity: Severity::Ok, message: message.into(), fix: None }
     }
 
-    pub(super) fn warn(name: &'static str, message: impl Into<String>, action: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Warn, message: message.into(), action: Some(action.into()) }
+    pub(super) fn warn(name: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { name, severity: Severity::Warn, message: message.into(), fix: Some(fix.into()) }
     }
 
-    fn fail(name: &'static str, message: impl Into<String>, action: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Fail, ..Self::warn(name, message, action) }
+    pub(super) fn info(name: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Info, ..Self::ok(name, message) }
+    }
+
+    pub(super) fn fail(name: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { severity: Severity::Fail, ..Self::warn(name, message, fix) }
     }
 
     /// A question that got no answer. What the user may not see is not broken for that.
     pub(super) fn error(name: &'static str, error: &Error) -> Self {
-        let verdict = if error.is_hidden() { Verdict::Warn } else { Verdict::Fail };
+        let severity = if error.is_hidden() { Severity::Warn } else { Severity::Fail };
         // The sentence says what to do after its last semicolon.
         let text = error.to_string();
-        let (message, action) = text
+        let (message, fix) = text
             .rsplit_once("; ")
-            .map_or((text.clone(), None), |(message, action)| (message.to_owned(), Some(action.to_owned())));
-        Self { name, verdict, message, action }
+            .map_or((text.clone(), None), |(message, fix)| (message.to_owned(), Some(fix.to_owned())));
+        Self { name, severity, message, fix }
+    }
+
+    /// The same, but not worse than this.
+    pub(super) fn at_most(self, severity: Severity) -> Self {
+        Self { severity: self.severity.min(severity), ..self }
     }
 
     /// One line.
     pub(super) fn told(&self) -> String {
-        let action = self.action.as_ref().map(|action| format!("; {action}")).unwrap_or_default();
-        printable(&format!("{:<4}  {}: {}{action}", self.verdict.name(), self.name, self.message))
+        let fix = self.fix.as_ref().map(|fix| format!("; {fix}")).unwrap_or_default();
+        printable(&format!("{:<4}  {}: {}{fix}", self.severity.name(), self.name, self.message))
     }
 }
 
@@ -83,7 +114,7 @@ pub(super) fn server(url: &str, version: Result<Info, Error>) -> Check {
     const NAME: &str = "API server";
     let version = match version {
         Ok(version) => version,
-        Err(error) => return Check { verdict: Verdict::Fail, ..Check::error(NAME, &error) },
+        Err(error) => return Check { severity: Severity::Fail, ..Check::error(NAME, &error) },
     };
     // Hosted clusters write minors like "34+".
     let number =
@@ -133,16 +164,16 @@ pub(super) fn served(served: bool) -> Check {
 pub(super) fn deployments(found: &[Deployment], place: &Place) -> Check {
     const NAME: &str = "operator";
     if found.is_empty() {
-        let action = "install the chart (helm install vox charts/vox), or name its namespace with --operator-namespace";
+        let fix = "install the chart (helm install vox charts/vox), or name its namespace with --operator-namespace";
         return Check::fail(
             NAME,
             format!("there is no Deployment of the operator {}", place.told_of_none()),
-            action,
+            fix,
         );
     }
-    let mut verdict = Verdict::Ok;
+    let mut severity = Severity::Ok;
     let mut told = Vec::new();
-    let mut action = None;
+    let mut fix = None;
     for deployment in found {
         let namespace = deployment.namespace().unwrap_or_default();
         let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
@@ -152,11 +183,11 @@ pub(super) fn deployments(found: &[Deployment], place: &Place) -> Check {
             continue;
         }
         // One replica serves and reconciles as well as two.
-        verdict = if ready == 0 || verdict == Verdict::Fail { Verdict::Fail } else { Verdict::Warn };
+        severity = severity.max(if ready == 0 { Severity::Fail } else { Severity::Warn });
         let selector = crate::cluster::OPERATOR_SELECTOR;
-        action = Some(format!("kubectl describe pods -n {namespace} -l {selector} says why"));
+        fix = Some(format!("kubectl describe pods -n {namespace} -l {selector} says why"));
     }
-    Check { name: NAME, verdict, message: told.join(", "), action }
+    Check { name: NAME, severity, message: told.join(", "), fix }
 }
 
 pub(super) fn health(answer: Result<Health, Error>) -> Vec<Check> {
@@ -180,8 +211,8 @@ pub(super) fn health(answer: Result<Health, Error>) -> Vec<Check> {
     let store = if health.store == "ok" {
         Check::ok(STORE, "the operator reaches its database")
     } else {
-        let action = "check the database and the Secret with its URL; until then catalogs are served and nothing new is recorded";
-        Check::fail(STORE, format!("the operator's database is {}", health.store), action)
+        let fix = "check the database and the Secret with its URL; until then catalogs are served and nothing new is recorded";
+        Check::fail(STORE, format!("the operator's database is {}", health.store), fix)
     };
     vec![api, store]
 }
@@ -192,10 +223,10 @@ pub(super) fn environment(deprecated: &[Deprecated]) -> Check {
         return Check::ok(NAME, "no deprecated variable is set");
     }
     let names: Vec<&str> = deprecated.iter().map(|variable| variable.name).collect();
-    let mut actions: Vec<&str> = deprecated.iter().map(|variable| variable.instead).collect();
-    actions.dedup();
+    let mut fixes: Vec<&str> = deprecated.iter().map(|variable| variable.instead).collect();
+    fixes.dedup();
     let message = format!("{} is deprecated and not read", names.join(", "));
-    Check::warn(NAME, message, actions.join("; "))
+    Check::warn(NAME, message, fixes.join("; "))
 }
 
 #[cfg(test)]
@@ -214,9 +245,9 @@ mod tests {
 
     #[test]
     fn an_old_kubernetes_is_refused_and_a_hosted_one_is_read() {
-        assert_eq!(version("28").verdict, Verdict::Fail);
-        assert_eq!(version("29").verdict, Verdict::Ok);
-        assert_eq!(version("34+").verdict, Verdict::Ok);
+        assert_eq!(version("28").severity, Severity::Fail);
+        assert_eq!(version("29").severity, Severity::Ok);
+        assert_eq!(version("34+").severity, Severity::Ok);
     }
 
     #[test]
@@ -227,8 +258,8 @@ mod tests {
             place: "in all namespaces".to_owned(),
         };
         let check = Check::error("operator", &forbidden);
-        assert_eq!(check.verdict, Verdict::Warn);
-        assert!(check.action.unwrap().starts_with("ask an administrator"));
+        assert_eq!(check.severity, Severity::Warn);
+        assert!(check.fix.unwrap().starts_with("ask an administrator"));
     }
 
     #[test]
@@ -239,13 +270,13 @@ mod tests {
                 "spec": { "replicas": wanted, "selector": {}, "template": {} },
                 "status": { "readyReplicas": ready },
             });
-            deployments(&[serde_json::from_value(value).unwrap()], &Place::All).verdict
+            deployments(&[serde_json::from_value(value).unwrap()], &Place::All).severity
         };
-        assert_eq!(deployment(2, 2), Verdict::Ok);
-        assert_eq!(deployment(2, 1), Verdict::Warn);
-        assert_eq!(deployment(1, 0), Verdict::Fail);
-        assert_eq!(deployment(0, 0), Verdict::Fail);
-        assert_eq!(deployments(&[], &Place::All).verdict, Verdict::Fail);
+        assert_eq!(deployment(2, 2), Severity::Ok);
+        assert_eq!(deployment(2, 1), Severity::Warn);
+        assert_eq!(deployment(1, 0), Severity::Fail);
+        assert_eq!(deployment(0, 0), Severity::Fail);
+        assert_eq!(deployments(&[], &Place::All).severity, Severity::Fail);
     }
 
     #[test]
@@ -255,8 +286,8 @@ mod tests {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pending: vec![],
         };
-        let verdicts: Vec<Verdict> = health(Ok(answer)).iter().map(|check| check.verdict).collect();
-        assert_eq!(verdicts, vec![Verdict::Ok, Verdict::Fail]);
+        let severities: Vec<Severity> = health(Ok(answer)).iter().map(|check| check.severity).collect();
+        assert_eq!(severities, vec![Severity::Ok, Severity::Fail]);
     }
 
     #[test]

@@ -1,7 +1,14 @@
-//! `vox doctor`: asks, judges (in [`judge`] and [`sources`]), and prints a line for each thing looked at; or a report.
+//! `vox doctor`: asks, judges (each module beside this one judges one thing, and is pure), and prints a line for each thing
+//! looked at; or a report.
 
 mod changes;
+mod database;
 mod judge;
+mod keys;
+mod named;
+mod operator;
+mod policies;
+mod schedules;
 mod sources;
 mod weekly;
 
@@ -10,28 +17,37 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
 use kube::{Api, CustomResourceExt as _, Resource as _};
+use vox_contracts::checkup::{Checkup, RefusedKey};
 use vox_crds::ModelCatalogSource;
 
-use crate::args::{DoctorArgs, Global, Report};
+use super::scheduled;
+use crate::args::{DoctorArgs, FailOn, Global, Report};
 use crate::cluster::{self, Call, Cluster, Health, OPERATOR_SELECTOR, Operator, Place};
 use crate::config;
 use crate::error::{Error, Exit};
 use crate::output::Format;
 use crate::progress::Progress;
-use judge::{Check, Verdict};
+use database::Skew;
+use judge::{Check, Findings, Severity};
 
 pub(super) async fn run(args: &DoctorArgs, global: &Global, output: Format) -> Result<Exit, Error> {
     if args.report == Some(Report::Weekly) {
         return Box::pin(weekly::run(global, output)).await;
     }
     let (checks, reached) = Box::pin(checks(global)).await;
-    output.print(&checks, || checks.iter().map(|check| format!("{}\n", check.told())).collect())?;
-    let failed = checks.iter().any(|check| check.verdict == Verdict::Fail);
-    Ok(match (failed, reached) {
-        (false, _) => Exit::Ok,
-        (true, true) => Exit::No,
-        (true, false) => Exit::Unreachable,
-    })
+    let findings = Findings::of(&checks);
+    output.print(&findings, || checks.iter().map(|check| format!("{}\n", check.told())).collect())?;
+    Ok(exit(findings.severity, reached, args.fail_on))
+}
+
+/// What scripts see: one status for what does not work, one for what somebody should look at.
+fn exit(worst: Severity, reached: bool, fail_on: FailOn) -> Exit {
+    match (worst, fail_on) {
+        (Severity::Fail, _) if reached => Exit::No,
+        (Severity::Fail, _) => Exit::Unreachable,
+        (Severity::Warn, FailOn::Warn) => Exit::Warned,
+        (Severity::Warn, FailOn::Fail) | (Severity::Info | Severity::Ok, _) => Exit::Ok,
+    }
 }
 
 /// Every check, and whether the cluster could be asked at all.
@@ -44,20 +60,43 @@ async fn checks(global: &Global) -> (Vec<Check>, bool) {
     let version = Progress::during("asking the API server", cluster.client.apiserver_version()).await;
     let version = version.map_err(|error| Call::new("get", "/version", "").failed(&cluster, &error));
     let server = judge::server(&cluster.url, version);
-    if server.verdict == Verdict::Fail {
+    if server.severity == Severity::Fail {
         return (vec![server, environment], false);
     }
     let mut checks = vec![server];
     let kind = Progress::during("asking for the kinds", Box::pin(kind(&cluster))).await;
-    let installed = kind.verdict != Verdict::Fail;
+    let installed = kind.severity != Severity::Fail;
     checks.push(kind);
     checks.push(Progress::during("asking for the operator", deployment(&cluster)).await);
-    checks.extend(judge::health(Progress::during("asking the operator", Box::pin(health(&cluster))).await));
+    let (of_operator, refused) = Box::pin(ask_operator(&cluster)).await;
+    checks.extend(of_operator);
     checks.push(environment);
     if installed {
-        checks.extend(sources(&cluster, global).await);
+        checks.extend(Box::pin(objects(&cluster, global, &refused)).await);
     }
     (checks, true)
+}
+
+/// What the operator says of itself, and the keys that providers refused calls with.
+async fn ask_operator(cluster: &Cluster) -> (Vec<Check>, Vec<RefusedKey>) {
+    let health = Progress::during("asking the operator", Box::pin(health(cluster))).await;
+    let answers = health.is_ok();
+    let mut checks = judge::health(health);
+    if !answers {
+        return (checks, Vec::new());
+    }
+    match Progress::during("asking the operator for its database", Box::pin(checkup(cluster))).await {
+        Ok((facts, skew)) => {
+            checks.extend(database::database(facts.database.as_ref(), facts.now));
+            checks.extend(operator::operator(&facts, skew));
+            (checks, facts.refused_keys)
+        }
+        // An operator of an older version answers all else.
+        Err(error) => {
+            checks.push(Check::error("operator's facts", &error).at_most(Severity::Warn));
+            (checks, Vec::new())
+        }
+    }
 }
 
 /// Whether the kind is served. Who may not read definitions can still see what the API server serves.
@@ -98,24 +137,109 @@ async fn health(cluster: &Cluster) -> Result<Health, Error> {
     Operator::find(cluster).await?.health().await
 }
 
-/// The sources of all namespaces, or of the one namespace if the user says so or may not look further.
-async fn sources(cluster: &Cluster, global: &Global) -> Vec<Check> {
+async fn checkup(cluster: &Cluster) -> Result<(Checkup, Skew), Error> {
+    let operator = Operator::find(cluster).await?;
+    let before = Timestamp::now();
+    let facts = operator.checkup().await?;
+    let skew = Skew::between(before, facts.now, Timestamp::now());
+    Ok((facts, skew))
+}
+
+/// What stands in the statuses of sources, their CronJobs and policies.
+async fn objects(cluster: &Cluster, global: &Global, refused: &[RefusedKey]) -> Vec<Check> {
     let wide = if global.namespace.is_none() { Place::All } else { cluster.place.clone() };
-    let read = async {
-        match cluster::list(cluster, &wide).await {
-            Err(Error::Forbidden { .. }) if wide != cluster.place => {
-                cluster::list(cluster, &cluster.place).await
-            }
-            listed => listed,
-        }
-    };
-    match Progress::during("reading the sources", Box::pin(read)).await {
+    let sources =
+        Progress::during("reading the sources", Box::pin(as_far(cluster, &wide, cluster::list))).await;
+    let schedules =
+        Progress::during("reading the schedules", Box::pin(as_far(cluster, &wide, scheduled::rows))).await;
+    let policies =
+        Progress::during("reading the policies", Box::pin(as_far(cluster, &wide, cluster::policies))).await;
+    let mut checks = match &sources {
         Ok(sources) => {
             let now = Timestamp::now();
             let changed = Box::pin(changes::since_yesterday(cluster, &wide, now));
             let changed = Progress::during("asking what changed", changed).await;
-            sources::sources(&sources, changed.as_deref(), now)
+            sources::sources(sources, changed.as_deref(), now)
         }
-        Err(error) => vec![Check::error("sources", &error)],
+        Err(error) => vec![Check::error("sources", error)],
+    };
+    checks.push(match &schedules {
+        Ok(rows) => schedules::schedules(rows),
+        Err(error) => Check::error("schedules", error),
+    });
+    match &policies {
+        Ok(policies) => checks.extend(policies::policies(policies)),
+        Err(error) => checks.push(Check::error("policies", error)),
+    }
+    let (sources, policies) = (sources.unwrap_or_default(), policies.unwrap_or_default());
+    let of_place = |key: &&RefusedKey| match &wide {
+        Place::All => true,
+        Place::Namespace(namespace) => key.namespace == *namespace,
+    };
+    let refused: Vec<RefusedKey> = refused.iter().filter(of_place).cloned().collect();
+    checks.extend(keys::keys(&sources, &policies, &refused));
+    checks
+}
+
+/// The objects of all namespaces, or of the one namespace if the user may not look further.
+async fn as_far<'a, T>(
+    cluster: &'a Cluster,
+    wide: &'a Place,
+    list: impl AsyncFn(&'a Cluster, &'a Place) -> Result<T, Error>,
+) -> Result<T, Error> {
+    match list(cluster, wide).await {
+        Err(Error::Forbidden { .. }) if *wide != cluster.place => list(cluster, &cluster.place).await,
+        listed => listed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_status_follows_the_worst_finding() {
+        for (worst, reached, fail_on, expected) in [
+            (Severity::Ok, true, FailOn::Warn, Exit::Ok),
+            (Severity::Info, true, FailOn::Warn, Exit::Ok),
+            (Severity::Warn, true, FailOn::Fail, Exit::Ok),
+            (Severity::Warn, true, FailOn::Warn, Exit::Warned),
+            (Severity::Fail, true, FailOn::Fail, Exit::No),
+            (Severity::Fail, true, FailOn::Warn, Exit::No),
+            (Severity::Fail, false, FailOn::Fail, Exit::Unreachable),
+        ] {
+            assert_eq!(exit(worst, reached, fail_on), expected, "{worst:?} {reached} {fail_on:?}");
+        }
+    }
+
+    #[test]
+    fn programs_read_the_worst_severity_and_each_finding_with_its_fix() {
+        let checks =
+            [Check::ok("a", "well"), Check::fail("b", "broken", "mend it"), Check::info("c", "so it is")];
+        insta::assert_snapshot!(serde_json::to_string_pretty(&Findings::of(&checks)).unwrap(), @r#"
+        {
+          "severity": "FAIL",
+          "findings": [
+            {
+              "check": "a",
+              "severity": "OK",
+              "message": "well",
+              "fix": null
+            },
+            {
+              "check": "b",
+              "severity": "FAIL",
+              "message": "broken",
+              "fix": "mend it"
+            },
+            {
+              "check": "c",
+              "severity": "INFO",
+              "message": "so it is",
+              "fix": null
+            }
+          ]
+        }
+        "#);
     }
 }

@@ -173,7 +173,7 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
     use super::*;
-    use crate::commands::doctor::judge::Verdict;
+    use crate::commands::doctor::judge::Severity;
     use crate::freshness::tests::source;
 
     const NOW: i64 = 1_000_000;
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn a_source_that_the_operator_has_not_seen_is_not_ready() {
         let checks = sources(&[source("hub", 90, None, 0)], None, now());
-        assert_eq!(checks[0].verdict, Verdict::Warn);
+        assert_eq!(checks[0].severity, Severity::Warn);
         assert!(checks[0].told().contains("shop/hub (not seen by the operator)"));
         assert!(checks[1].told().ends_with("shop/hub waits for the operator: see its line above"));
     }
