@@ -323,6 +323,8 @@ pub(crate) struct Provider {
     pub(crate) description: String,
     pub(crate) base_url: Option<String>,
     pub(crate) credential: Option<String>,
+    #[serde(default)]
+    pub(crate) deprecated_credentials: Vec<String>,
     pub(crate) key_prefixes: Vec<String>,
     pub(crate) list_requires_credential: bool,
     pub(crate) openai_compatible: bool,

@@ -147,7 +147,11 @@ fn key(contracts: &Contracts, provider: &Provider) -> String {
         (Some(name), false) => format!("`{name}`, not needed for the list"),
         (None, _) => "only if the server asks for one".to_owned(),
     };
-    format!("{need}; sent as `{header}: {prefix}…`")
+    let former = match provider.deprecated_credentials.as_slice() {
+        [] => String::new(),
+        names => format!("; no longer `{}`", names.join("`, `")),
+    };
+    format!("{need}{former}; sent as `{header}: {prefix}…`")
 }
 
 fn unit(contracts: &Contracts, provider: &Provider) -> String {

@@ -212,6 +212,8 @@ pub struct ProviderInfo {
     pub base_url: Option<&'static str>,
     /// The credential's customary name; none when there is no credential.
     pub credential: Option<&'static str>,
+    /// Names that it had before.
+    pub deprecated_credentials: &'static [&'static str],
     /// How its keys begin; empty where they have no beginning of their own.
     pub key_prefixes: &'static [&'static str],
     /// Whether the model list needs the credential.
@@ -257,7 +259,7 @@ fn table(providers: &[Provider]) -> String {
         let _ = write!(
             rows,
             "ProviderInfo {{ provider: ProviderType::{}, name: {:?}, display_name: {:?}, description: {:?}, \
-             base_url: {}, credential: {}, key_prefixes: &{:?}, list_requires_credential: {}, openai_compatible: {}, \
+             base_url: {}, credential: {}, deprecated_credentials: &{:?}, key_prefixes: &{:?}, list_requires_credential: {}, openai_compatible: {}, \
              route_kind: ChatRouteBackend::{}, fallback_kind: {fallback}, auth_style: AuthStyle::{}, \
              headers: &[{headers}], list_endpoint: {}, list_base_url: {}, catalog: {catalog}, pricing_unit: PricingUnit::{}, \
              semconv_name: {:?}, local: {} }},",
@@ -267,6 +269,7 @@ fn table(providers: &[Provider]) -> String {
             p.description,
             option_str(p.base_url.as_deref()),
             option_str(p.credential.as_deref()),
+            p.deprecated_credentials,
             p.key_prefixes,
             p.list_requires_credential,
             p.openai_compatible,

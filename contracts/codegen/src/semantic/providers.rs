@@ -25,6 +25,8 @@ pub(crate) fn check(contracts: &Contracts) -> Findings {
         document.providers.iter().map(|provider| provider.variant.as_str()),
     );
     let (routes, units) = (names(&document.route_kinds), names(&document.pricing_units));
+    let current: BTreeSet<&str> =
+        document.providers.iter().filter_map(|provider| provider.credential.as_deref()).collect();
     let styles = document.auth_styles.iter().map(|style| style.name.as_str()).collect();
     let sources = &contracts.routing.discovery.sources;
     let catalogs = sources.iter().map(|source| source.catalog.as_str()).collect::<BTreeSet<_>>();
@@ -69,6 +71,17 @@ pub(crate) fn check(contracts: &Contracts) -> Findings {
         }
         if provider.auth_style == "none" && provider.credential.is_some() {
             findings.add(format_args!("{at}/credential"), "is given, but the auth style sends none");
+        }
+        if let Some(name) =
+            provider.deprecated_credentials.iter().find(|name| current.contains(name.as_str()))
+        {
+            findings.add(
+                format_args!("{at}/deprecated_credentials"),
+                format!("{name:?} is the current name of a provider's credential"),
+            );
+        }
+        if provider.credential.is_none() && !provider.deprecated_credentials.is_empty() {
+            findings.add(format_args!("{at}/deprecated_credentials"), "is given, but there is no credential");
         }
         if provider.list_requires_credential && provider.credential.is_none() {
             findings

@@ -136,7 +136,9 @@ fn in_handler(handler: &Value) -> bool {
 
 /// Whether a variable is where clients look for a provider's key.
 fn is_credential(name: &str) -> bool {
-    PROVIDERS.iter().any(|provider| provider.credential == Some(name))
+    PROVIDERS
+        .iter()
+        .any(|provider| provider.credential == Some(name) || provider.deprecated_credentials.contains(&name))
 }
 
 /// Whether a value can be no key: too short, without a digit, or a reference to another variable.

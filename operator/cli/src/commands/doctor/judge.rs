@@ -223,7 +223,7 @@ pub(super) fn environment(deprecated: &[Deprecated]) -> Check {
         return Check::ok(NAME, "no deprecated variable is set");
     }
     let names: Vec<&str> = deprecated.iter().map(|variable| variable.name).collect();
-    let mut fixes: Vec<&str> = deprecated.iter().map(|variable| variable.instead).collect();
+    let mut fixes: Vec<&str> = deprecated.iter().map(|variable| variable.instead.as_str()).collect();
     fixes.dedup();
     let message = format!("{} is deprecated and not read", names.join(", "));
     Check::warn(NAME, message, fixes.join("; "))
@@ -292,7 +292,8 @@ mod tests {
 
     #[test]
     fn a_deprecated_variable_warns_with_what_to_do_instead() {
-        let check = environment(&[Deprecated { name: "OLLAMA_URL", instead: "use spec.endpoint" }]);
+        let check =
+            environment(&[Deprecated { name: "OLLAMA_URL", instead: "use spec.endpoint".to_owned() }]);
         assert_eq!(
             check.told(),
             "WARN  environment: OLLAMA_URL is deprecated and not read; use spec.endpoint"

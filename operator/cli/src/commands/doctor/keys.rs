@@ -14,6 +14,7 @@ use super::judge::Check;
 use super::named::{counted, named};
 use super::policies;
 use crate::cluster::condition;
+use crate::config;
 
 const NAME: &str = "keys";
 
@@ -26,6 +27,7 @@ pub(super) fn keys(
     let mut checks: Vec<Check> = classes.iter().filter_map(|class| of_sources(sources, *class)).collect();
     checks.extend(of_sidecars(policies));
     checks.extend(of_calls(refused));
+    checks.extend(renamed(sources, policies));
     checks.extend(unused(sources, policies));
     if checks.is_empty() {
         checks.push(Check::ok(NAME, "no provider refuses one, and none is missing"));
@@ -126,6 +128,28 @@ fn of_calls(refused: &[RefusedKey]) -> Vec<Check> {
         ))
     };
     [of(false), of(true)].into_iter().flatten().collect()
+}
+
+/// Keys of Secrets that have a name which the provider's credential once had. They work; who looks for it under its name of
+/// today finds nothing.
+fn renamed(sources: &[ModelCatalogSource], of: &[RoutingPolicy]) -> Option<Check> {
+    let of_sources = sources.iter().filter_map(|source| {
+        let key = &source.spec.credentials_ref.as_ref()?.key;
+        let now = config::renamed(key)?;
+        let (namespace, name) = (source.namespace().unwrap_or_default(), source.name_any());
+        Some(format!("{key} of source {namespace}/{name}, now {now}"))
+    });
+    let of_policies = of.iter().flat_map(|policy| {
+        policy.spec.credentials.iter().filter_map(move |credential| {
+            let key = &credential.secret_ref.key;
+            let now = config::renamed(key)?;
+            Some(format!("{key} of policy {}, now {now}", policies::full_name(policy)))
+        })
+    });
+    let renamed: Vec<String> = of_sources.chain(of_policies).collect();
+    let fix = "give the Secret the key under its name of today as well, name that in the spec, then remove the old one";
+    (!renamed.is_empty())
+        .then(|| Check::warn(NAME, format!("named as providers no longer do: {}", named(&renamed)), fix))
 }
 
 /// Keys that a policy names for providers that none of its catalogs has.
@@ -250,6 +274,16 @@ mod tests {
             told[1].contains("refuse calls with it (402, 403)") && told[1].contains("google of shop/main"),
             "{told:?}"
         );
+    }
+
+    #[test]
+    fn a_secrets_key_with_a_name_of_the_past_is_told_with_the_one_of_today() {
+        let mut old = source("hub", "Published", true);
+        if let Some(reference) = &mut old.spec.credentials_ref {
+            reference.key = "HUGGING_FACE_HUB_TOKEN".to_owned();
+        }
+        let [line] = &lines(&keys(&[old], &[], &[]))[..] else { panic!() };
+        assert!(line.starts_with("WARN  keys: named as providers no longer do: HUGGING_FACE_HUB_TOKEN of source shop/hub, now HF_TOKEN; "), "{line}");
     }
 
     #[test]

@@ -94,6 +94,7 @@ enum Cause {
     InvalidSpec,
     Refused,
     Credential,
+    Rights,
     Suspended,
     Provider,
     Store,
@@ -114,7 +115,8 @@ fn cause(source: &ModelCatalogSource) -> Cause {
         (reasons::INVALID_SPEC, _) => Cause::InvalidSpec,
         (reasons::APPLY_REFUSED, _) => Cause::Refused,
         (reasons::STORE_UNAVAILABLE, _) => Cause::Store,
-        (_, Some(CredentialMissing | Unauthorized | Forbidden)) => Cause::Credential,
+        (_, Some(CredentialMissing | Unauthorized)) => Cause::Credential,
+        (_, Some(Forbidden)) => Cause::Rights,
         (_, Some(_)) => Cause::Provider,
         (_, None) if source.status.as_ref().is_none_or(|status| status.catalog.is_none()) => {
             Cause::NeverFetched
@@ -153,6 +155,9 @@ fn remedy(cause: Cause, source: &ModelCatalogSource) -> String {
                 "correct the Secret that spec.credentialsRef of {of} names: {describe} says what is wrong"
             )
         }
+        Cause::Rights => format!(
+            "the provider of {of} knows the key and refuses: top up the account or give the key its rights there; {describe} has its words"
+        ),
         Cause::Suspended => format!(
             "{of} is suspended; to resume: kubectl patch mcat -n {namespace} {name} --type=merge -p '{{\"spec\":{{\"suspend\":false}}}}'"
         ),
@@ -268,6 +273,12 @@ mod tests {
                 "Unauthorized",
                 format!(
                     "correct the Secret that spec.credentialsRef of shop/hub names: {describe} says what is wrong"
+                ),
+            ),
+            (
+                "Forbidden",
+                format!(
+                    "the provider of shop/hub knows the key and refuses: top up the account or give the key its rights there; {describe} has its words"
                 ),
             ),
             ("TimedOut", format!("the provider of shop/hub fails: {describe} says how")),
