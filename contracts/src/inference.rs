@@ -7,7 +7,7 @@ use regex::{RegexSet, RegexSetBuilder};
 use rust_decimal::Decimal;
 
 use crate::entry::{LongContextPrice, Pricing};
-use crate::generated::overlay::PRICES;
+use crate::generated::overlay::{OverlayPrice, PRICES};
 use crate::generated::providers::ProviderType;
 use crate::generated::routing::{
     BLEND_INPUT_PARTS, BLEND_OUTPUT_PARTS, FAMILIES, InferenceCondition, ModelTier, STRENGTH_INFERENCE,
@@ -152,13 +152,16 @@ pub fn infer_family(name: &str) -> Option<&'static str> {
     FAMILY_RULES.matches(name).next().and_then(|row| FAMILIES.get(row)).map(|rule| rule.family)
 }
 
+/// The overlay's entry for a model of a vendor whose list has no prices.
+#[must_use]
+pub fn overlay_price(provider: &ProviderType, name: &str) -> Option<&'static OverlayPrice> {
+    OVERLAY_RULES.matches(name).filter_map(|row| PRICES.get(row)).find(|row| row.provider == *provider)
+}
+
 /// The price that the overlay knows for a model of a vendor whose list has none.
 #[must_use]
 pub fn overlay_pricing(provider: &ProviderType, name: &str) -> Option<Pricing> {
-    let row = OVERLAY_RULES
-        .matches(name)
-        .filter_map(|row| PRICES.get(row))
-        .find(|row| row.provider == *provider)?;
+    let row = overlay_price(provider, name)?;
     let read = |text: &str| text.parse::<UsdPerMTok>().ok();
     Some(Pricing {
         input_usd_per_mtok: read(row.input_usd_per_mtok),

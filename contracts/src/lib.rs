@@ -12,6 +12,7 @@ pub mod generated;
 pub mod inference;
 pub mod model_key;
 pub mod outcome;
+pub mod overlay;
 pub mod price;
 pub mod refusal;
 pub mod scoreboard;

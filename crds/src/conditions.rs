@@ -13,6 +13,8 @@ pub mod types {
     pub const RECONCILING: &str = "Reconciling";
     /// Present only while True: nothing will happen until a person changes something.
     pub const STALLED: &str = "Stalled";
+    /// Present only while True: prices come from entries of the pricing overlay that are older than its limit.
+    pub const PRICES_OUTDATED: &str = "PricesOutdated";
     /// True: the policy can be decided with. In the meaning of the Gateway API.
     pub const ACCEPTED: &str = "Accepted";
     /// True: every source that the policy names is there, can work and has been fetched.
@@ -77,6 +79,8 @@ reasons! {
     STALE_BETWEEN_RUNS = "StaleBetweenRuns";
     /// A scheduled run did not happen.
     SCHEDULE_MISSED = "ScheduleMissed";
+    /// Prices that the vendor does not publish in its list were read longer ago than the pricing overlay allows.
+    PRICES_OUTDATED = "PricesOutdated";
     /// The policy can be decided with.
     ACCEPTED = "Accepted";
     /// More than one policy of the namespace says `default: true`; calls of pods that name none of them are refused.

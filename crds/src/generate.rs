@@ -146,7 +146,7 @@ fn rules(page: &mut String, schema: &Value) {
 fn conditions_page() -> String {
     let mut page = String::from(
         "# Conditions, events and their reasons\n\n<!-- Made by `make generate` from crds/src/conditions.rs; do not edit. -->\n\n\
-         Of a source `Ready` and `Fresh` are always present, `Reconciling` and `Stalled` only while True; of a policy `Accepted`, \
+         Of a source `Ready` and `Fresh` are always present, `Reconciling`, `Stalled` and `PricesOutdated` only while True; of a policy `Accepted`, \
          `ResolvedRefs`, `Programmed` and `EvidenceSufficient` are always present, `Quarantined` and `ModelsLeaving` only while True. A reason means the same in a condition, in an event and in a metric's label.\n\n| reason | meaning |\n| --- | --- |\n",
     );
     for (reason, meaning) in vocabulary() {

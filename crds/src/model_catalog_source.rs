@@ -244,7 +244,7 @@ pub struct ModelCatalogSourceStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready and Fresh always; Reconciling and Stalled only while True.
+    /// Ready and Fresh always; Reconciling, Stalled and PricesOutdated only while True.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -6,7 +6,7 @@ use super::providers::ProviderType;
 
 const _: () = assert!(
     super::fnv1a(include_bytes!("../../orchestration/provider-pricing-overlay.v1.yaml"))
-        == 0xc461152a7980397c_u64,
+        == 0x6493990af0fdf8b2_u64,
     "contracts/orchestration/provider-pricing-overlay.v1.yaml changed: run `make generate`"
 );
 
@@ -34,6 +34,9 @@ pub struct OverlayPrice {
     /// The day on which they were read.
     pub as_of: &'static str,
 }
+
+/// Prices whose `as_of` is longer ago, in days, are outdated.
+pub const MAX_AGE_DAYS: u32 = 180;
 
 /// The prices, in order; the first that matches holds.
 pub static PRICES: [OverlayPrice; 27] = [

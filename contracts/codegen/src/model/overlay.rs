@@ -26,5 +26,6 @@ pub(crate) struct OverlayPrice {
 /// `provider-pricing-overlay.v1.yaml`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Overlay {
+    pub(crate) max_age_days: u32,
     pub(crate) prices: Vec<OverlayPrice>,
 }

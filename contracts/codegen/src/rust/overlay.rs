@@ -69,6 +69,11 @@ pub(crate) fn render(contract: &Overlay, providers: &Providers, bytes: &[u8]) ->
     }
     let _ = write!(
         out,
+        "/// Prices whose `as_of` is longer ago, in days, are outdated.\npub const MAX_AGE_DAYS: u32 = {};\n\n",
+        contract.max_age_days
+    );
+    let _ = write!(
+        out,
         "/// The prices, in order; the first that matches holds.\npub static PRICES: [OverlayPrice; {}] = [{rows}];\n",
         contract.prices.len()
     );

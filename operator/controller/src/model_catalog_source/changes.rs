@@ -53,6 +53,13 @@ pub(crate) fn changes(
             tell(false, &new.reason, new.message.clone());
         }
     }
+    // Present only while it holds: told when it begins, however its message changes meanwhile.
+    if condition(before, types::PRICES_OUTDATED).is_none()
+        && let Some(outdated) = condition(after, types::PRICES_OUTDATED)
+    {
+        let note = outdated.message.clone();
+        told.push(Change { warning: true, reason: outdated.reason.clone(), note });
+    }
     told
 }
 
@@ -134,5 +141,23 @@ mod tests {
     fn one_model_is_named_in_the_singular() {
         let [(_, _, note)] = &told(1, 2, &[change(ChangeKind::Repriced, 1)])[..] else { panic!("one") };
         assert_eq!(note, "revision 2: 1 model with another price (acme/m0)");
+    }
+
+    #[test]
+    fn outdated_prices_are_told_once_and_not_each_day() {
+        let with = |message: &str| {
+            let condition = serde_json::json!({
+                "type": types::PRICES_OUTDATED, "status": "True", "reason": reasons::PRICES_OUTDATED,
+                "message": message, "lastTransitionTime": "2026-01-01T00:00:00Z",
+            });
+            let conditions = vec![serde_json::from_value(condition).unwrap()];
+            ModelCatalogSourceStatus { conditions, ..Default::default() }
+        };
+        let (none, today, tomorrow) =
+            (ModelCatalogSourceStatus::default(), with("181 days"), with("182 days"));
+        assert_eq!(changes(&none, &today).len(), 1);
+        assert!(changes(&none, &today)[0].warning);
+        assert_eq!(changes(&today, &tomorrow), []);
+        assert_eq!(changes(&tomorrow, &none), []);
     }
 }

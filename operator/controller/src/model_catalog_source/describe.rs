@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use vox_contracts::overlay::OverlayUse;
 use vox_crds::conditions::{reasons, types};
 use vox_crds::model_catalog_source::{
     AttemptStatus, CatalogStatus, EffectiveSettings, ModelCatalogSourceStatus,
@@ -10,8 +11,8 @@ use vox_crds::model_catalog_source::{
 use vox_store::catalog::{CatalogState, SourceState};
 
 use super::due::{later, promise};
-use super::messages;
 use super::validate::{Problem, ValidatedSource};
+use super::{messages, prices};
 use crate::condition::{self, Said, whole};
 
 /// Everything a status is made from.
@@ -29,6 +30,8 @@ pub(crate) struct Observation<'a> {
     pub(crate) running: bool,
     /// The request that was handled now or before.
     pub(crate) handled: Option<String>,
+    /// The overlay's entries that the catalog's prices are from; `None` while that is not known.
+    pub(crate) overlaid: Option<&'a [OverlayUse]>,
     /// The API server's words when it refused what the source needs.
     pub(crate) refusal: Option<&'a str>,
     pub(crate) now: Timestamp,
@@ -77,6 +80,15 @@ pub(crate) fn describe(seen: &Observation<'_>) -> ModelCatalogSourceStatus {
     }
     if seen.waits && !seen.running {
         push(&mut status, seen, types::RECONCILING, "True", reasons::DISCOVERING, messages::WAITS.to_owned());
+    }
+    match seen.overlaid {
+        Some(used) => {
+            if let Some(message) = prices::outdated(used, seen.now) {
+                let reason = reasons::PRICES_OUTDATED;
+                push(&mut status, seen, types::PRICES_OUTDATED, "True", reason, message);
+            }
+        }
+        None => status.conditions.extend(condition(previous, types::PRICES_OUTDATED).cloned()),
     }
     if let Err(problem) = seen.verdict {
         push(&mut status, seen, types::STALLED, "True", reasons::INVALID_SPEC, problem.to_string());
@@ -255,6 +267,7 @@ mod tests {
             running: false,
             handled: None,
             refusal: None,
+            overlaid: Some(&[]),
             now: at(now),
         })
     }
@@ -339,10 +352,44 @@ mod tests {
             running: false,
             handled: None,
             refusal: None,
+            overlaid: Some(&[]),
             now: at(10),
         });
         assert_eq!(said(&status, "Stalled").1, "InvalidSpec");
         assert_eq!(changes(&Default::default(), &status, &[]).len(), 1);
+    }
+
+    #[test]
+    fn while_nobody_knows_whose_prices_they_are_what_was_said_of_them_stays() {
+        let outdated = json_condition("PricesOutdated");
+        let before = ModelCatalogSourceStatus { conditions: vec![outdated.clone()], ..Default::default() };
+        let of = |overlaid| {
+            let seen = Observation {
+                name: "s".to_owned(),
+                namespace: "shop".to_owned(),
+                waits: false,
+                generation: Some(1),
+                previous: &before,
+                verdict: Ok(&source()),
+                state: None,
+                running: false,
+                handled: None,
+                refusal: None,
+                overlaid,
+                now: at(10),
+            };
+            condition(&describe(&seen), "PricesOutdated").cloned()
+        };
+        assert_eq!(of(None), Some(outdated));
+        assert_eq!(of(Some(&[])), None);
+    }
+
+    fn json_condition(kind: &str) -> Condition {
+        serde_json::from_value(serde_json::json!({
+            "type": kind, "status": "True", "reason": kind, "message": "old",
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+        }))
+        .unwrap()
     }
 
     #[test]
@@ -358,6 +405,7 @@ mod tests {
             running: false,
             handled: None,
             refusal: None,
+            overlaid: Some(&[]),
             now: at(10),
         });
         for kind in ["Ready", "Reconciling"] {

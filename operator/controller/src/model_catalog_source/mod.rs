@@ -11,6 +11,7 @@ pub(crate) mod due;
 mod lost;
 mod messages;
 mod places;
+mod prices;
 mod schedule;
 mod status;
 pub(crate) mod validate;
@@ -26,9 +27,10 @@ use kube::runtime::events::Recorder;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource as _, ResourceExt as _};
 use vox_contracts::entry::CatalogSourceRef;
+use vox_contracts::overlay::OverlayUse;
 use vox_crds::model_catalog_source::REQUESTED_AT;
 use vox_crds::{ModelCatalogSource, ModelCatalogSourceStatus, conditions::reasons};
-use vox_store::catalog::{RevisionChange, RunIdentity, SourceIdentity};
+use vox_store::catalog::{RevisionChange, RunIdentity, SourceIdentity, SourceState};
 
 use crate::context::Backoff;
 use crate::control_plane::Shared;
@@ -38,6 +40,7 @@ use dereference::{Children, Dereferenced};
 use describe::Observation;
 use due::{Due, Request, Situation};
 use places::{Places, Waiting};
+use prices::Overlaid;
 use validate::{Problem, ValidatedSource};
 
 pub(crate) use watch::run;
@@ -59,6 +62,7 @@ pub(crate) struct Context {
     pub(crate) recorder: Recorder,
     pub(crate) children: Children,
     pub(crate) places: Places,
+    pub(crate) overlaid: Overlaid,
     pub(crate) backoff: Backoff<ObjectRef<DeserializeGuard<ModelCatalogSource>>>,
 }
 
@@ -156,6 +160,7 @@ async fn pass(source: &ModelCatalogSource, context: &Context) -> Result<Action, 
     };
     let starts = due.as_ref().is_some_and(|due| due.run.is_some()) && refusal.is_none();
     let (handled, too_soon) = handled(source, due.as_ref(), &before);
+    let overlaid = overlaid(source, verdict.as_ref().ok(), state, context).await;
     let after = describe::describe(&Observation {
         generation: source.metadata.generation,
         previous: &before,
@@ -167,6 +172,7 @@ async fn pass(source: &ModelCatalogSource, context: &Context) -> Result<Action, 
         running: starts || live.jobs.iter().any(|job| job.end.is_none()),
         handled,
         refusal: refusal.as_deref(),
+        overlaid: overlaid.as_deref(),
         now,
     });
     status::write(&context.shared.client, &context.shared.metrics, source, &after)
@@ -224,6 +230,18 @@ fn identity(source: &ModelCatalogSource, valid: &ValidatedSource) -> SourceIdent
         },
         provider: valid.target.provider.clone(),
     }
+}
+
+/// The overlay's entries that the catalog's prices are from.
+async fn overlaid(
+    source: &ModelCatalogSource,
+    valid: Option<&ValidatedSource>,
+    state: Option<&SourceState>,
+    context: &Context,
+) -> Option<Arc<[OverlayUse]>> {
+    let identity = identity(source, valid?);
+    let store = &context.shared.store;
+    context.overlaid.of(&identity.uid, &identity.source, &identity.provider, state, store).await
 }
 
 fn situation<'a>(

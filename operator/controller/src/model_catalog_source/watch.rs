@@ -17,6 +17,7 @@ use vox_crds::ModelCatalogSource;
 
 use super::dereference::Children;
 use super::places::Places;
+use super::prices::Overlaid;
 use super::{CONTROLLER, Context, failed, reconcile, retire_missing};
 use crate::context::{Backoff, filled};
 use crate::control_plane::Shared;
@@ -56,10 +57,11 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         recorder: Recorder::new(client, reporter),
         children: Children { service_accounts, cron_jobs, jobs },
         places: Places::default(),
+        overlaid: Overlaid::default(),
         backoff: Backoff::default(),
         shared: Arc::clone(&shared),
     });
-    let retire = tokio::spawn(retire(shared.clone(), sources.clone(), end.clone()));
+    let retire = tokio::spawn(retire(Arc::clone(&context), sources.clone(), end.clone()));
     // The default would reconcile every object at once.
     let config = ControllerConfig::default().concurrency(shared.settings.concurrency);
     Controller::for_stream(source_events, sources)
@@ -104,13 +106,14 @@ fn source_of(job: &Job) -> Option<ObjectRef<Guarded>> {
     Some(ObjectRef::new(name).within(&job.namespace()?))
 }
 
-async fn retire(shared: Shared, sources: Cache<Guarded>, end: CancellationToken) {
+async fn retire(context: Arc<Context>, sources: Cache<Guarded>, end: CancellationToken) {
     if !filled(&sources).await {
         return;
     }
     while !end.is_cancelled() {
         let alive: Vec<String> = sources.state().iter().filter_map(|source| source.uid()).collect();
-        retire_missing(&alive, &shared.store).await;
+        context.overlaid.keep_only(&alive);
+        retire_missing(&alive, &context.shared.store).await;
         tokio::time::sleep(RETIRE).await;
     }
 }

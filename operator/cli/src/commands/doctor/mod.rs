@@ -8,6 +8,7 @@ mod keys;
 mod named;
 mod operator;
 mod policies;
+mod prices;
 mod schedules;
 mod sources;
 mod weekly;
@@ -170,6 +171,9 @@ async fn objects(cluster: &Cluster, global: &Global, refused: &[RefusedKey]) -> 
     match &policies {
         Ok(policies) => checks.extend(policies::policies(policies)),
         Err(error) => checks.push(Check::error("policies", error)),
+    }
+    if let Ok(sources) = &sources {
+        checks.push(prices::prices(sources));
     }
     let (sources, policies) = (sources.unwrap_or_default(), policies.unwrap_or_default());
     let of_place = |key: &&RefusedKey| match &wide {
