@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_entries_that_a_catalog_uses_are_told_with_how_many_models_each() {
-        let mut priced = entry("claude-3-haiku-20240307");
+        let mut priced = entry("claude-3-haiku-of-another-price");
         priced.pricing.output_usd_per_mtok = None;
         let used = in_use(&[
             entry("claude-haiku-4-5"),

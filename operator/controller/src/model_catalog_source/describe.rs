@@ -251,25 +251,35 @@ mod tests {
         }
     }
 
-    fn status(
-        previous: &ModelCatalogSourceStatus,
-        state: Option<&SourceState>,
-        now: i64,
-    ) -> ModelCatalogSourceStatus {
-        describe(&Observation {
+    /// What is seen of generation 1 at a second, where nothing is under way.
+    fn seen<'a>(
+        previous: &'a ModelCatalogSourceStatus,
+        verdict: Result<&'a ValidatedSource, &'a Problem>,
+        state: Option<&'a SourceState>,
+        second: i64,
+    ) -> Observation<'a> {
+        Observation {
             name: "s".to_owned(),
             namespace: "shop".to_owned(),
             waits: false,
             generation: Some(1),
             previous,
-            verdict: Ok(&source()),
+            verdict,
             state,
             running: false,
             handled: None,
             refusal: None,
             overlaid: Some(&[]),
-            now: at(now),
-        })
+            now: at(second),
+        }
+    }
+
+    fn status(
+        previous: &ModelCatalogSourceStatus,
+        state: Option<&SourceState>,
+        now: i64,
+    ) -> ModelCatalogSourceStatus {
+        describe(&seen(previous, Ok(&source()), state, now))
     }
 
     fn said(status: &ModelCatalogSourceStatus, kind: &str) -> (String, String) {
@@ -341,20 +351,8 @@ mod tests {
 
     #[test]
     fn an_invalid_spec_stalls_the_source_and_is_told_once() {
-        let status = describe(&Observation {
-            name: "s".to_owned(),
-            namespace: "shop".to_owned(),
-            waits: false,
-            generation: Some(2),
-            previous: &Default::default(),
-            verdict: Err(&Problem::Provider),
-            state: Some(&SourceState::default()),
-            running: false,
-            handled: None,
-            refusal: None,
-            overlaid: Some(&[]),
-            now: at(10),
-        });
+        let (before, nothing) = Default::default();
+        let status = describe(&seen(&before, Err(&Problem::Provider), Some(&nothing), 10));
         assert_eq!(said(&status, "Stalled").1, "InvalidSpec");
         assert_eq!(changes(&Default::default(), &status, &[]).len(), 1);
     }
@@ -364,21 +362,8 @@ mod tests {
         let outdated = json_condition("PricesOutdated");
         let before = ModelCatalogSourceStatus { conditions: vec![outdated.clone()], ..Default::default() };
         let of = |overlaid| {
-            let seen = Observation {
-                name: "s".to_owned(),
-                namespace: "shop".to_owned(),
-                waits: false,
-                generation: Some(1),
-                previous: &before,
-                verdict: Ok(&source()),
-                state: None,
-                running: false,
-                handled: None,
-                refusal: None,
-                overlaid,
-                now: at(10),
-            };
-            condition(&describe(&seen), "PricesOutdated").cloned()
+            let status = describe(&Observation { overlaid, ..seen(&before, Ok(&source()), None, 10) });
+            condition(&status, "PricesOutdated").cloned()
         };
         assert_eq!(of(None), Some(outdated));
         assert_eq!(of(Some(&[])), None);
@@ -394,20 +379,9 @@ mod tests {
 
     #[test]
     fn a_source_without_a_place_says_that_it_waits() {
-        let status = describe(&Observation {
-            name: "s".to_owned(),
-            namespace: "shop".to_owned(),
-            waits: true,
-            generation: Some(1),
-            previous: &Default::default(),
-            verdict: Ok(&source()),
-            state: Some(&SourceState::default()),
-            running: false,
-            handled: None,
-            refusal: None,
-            overlaid: Some(&[]),
-            now: at(10),
-        });
+        let (before, nothing) = Default::default();
+        let status =
+            describe(&Observation { waits: true, ..seen(&before, Ok(&source()), Some(&nothing), 10) });
         for kind in ["Ready", "Reconciling"] {
             assert!(condition(&status, kind).unwrap().message.contains("waits for a place"), "{kind}");
         }
