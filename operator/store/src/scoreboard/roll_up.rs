@@ -1,22 +1,15 @@
 use std::time::{Duration, Instant};
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan as _, Unit};
+use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx as _;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _};
-use vox_contracts::generated::routing::{
-    CONTEXT_UTILISATION_ABOVE_PER_MILLE, PRICING_HIGH_SAMPLES, PRICING_MEDIUM_SAMPLES,
-    SCOREBOARD_ROUTING_WINDOW_DAYS, SCOREBOARD_WINDOWS_DAYS,
-};
-use vox_contracts::model_key::server_key;
 use vox_contracts::scoreboard::RolledUp;
-use vox_contracts::{StrengthTag, TaskCategory};
 
+use super::prices;
 use super::read::moment;
-use crate::routing::SourceUpstream;
-use crate::{Error, Result, Store};
+use super::rules::{Rules, begin, last_day};
+use crate::{Result, Store};
 
 /// Key of the advisory lock that passes hold: they run one after the other, whoever starts them.
 const LOCK: i64 = 0x766f_7800_7363_6f72;
@@ -25,8 +18,6 @@ const LOCK: i64 = 0x766f_7800_7363_6f72;
 const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 /// A database that does not answer by then is away.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How many of a model's newest calls its price is read from.
-const PRICED_CALLS: i64 = 1000;
 
 /// How much a pass computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,51 +37,6 @@ impl Pass {
             Self::Full => "full",
         }
     }
-}
-
-/// What the contract says of a roll-up.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rules {
-    /// Windows, in days.
-    pub windows_days: Vec<u32>,
-    /// The window whose calls tell prices, in days.
-    pub price_window_days: u32,
-    /// A context that is used more than this is crowded.
-    pub context_above: f64,
-    /// Each category with the strength that it weighs most.
-    pub strengths: Vec<(String, String)>,
-    /// From how many samples on an observed price has medium and high confidence.
-    pub price_samples: [u32; 2],
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        let strength = |category: &TaskCategory| {
-            let first = category.info().strengths.first().copied().unwrap_or(StrengthTag::Generalist);
-            (category.as_str().to_owned(), first.as_str().to_owned())
-        };
-        Self {
-            windows_days: SCOREBOARD_WINDOWS_DAYS.to_vec(),
-            price_window_days: SCOREBOARD_ROUTING_WINDOW_DAYS,
-            context_above: f64::from(CONTEXT_UTILISATION_ABOVE_PER_MILLE) / 1000.0,
-            strengths: TaskCategory::ALL.iter().map(strength).collect(),
-            price_samples: [PRICING_MEDIUM_SAMPLES, PRICING_HIGH_SAMPLES],
-        }
-    }
-}
-
-/// When a window of so many days began: on a whole hour, so that calls leave it once an hour and not all the time.
-pub(super) fn begin(now: Timestamp, days: u32) -> Timestamp {
-    let hour = now
-        .round(jiff::TimestampRound::new().smallest(Unit::Hour).mode(jiff::RoundMode::Floor))
-        .unwrap_or(now);
-    hour.checked_sub((i64::from(days) * 24).hours()).unwrap_or(Timestamp::MIN)
-}
-
-/// The last day that counts. A clock that is further ahead is wrong.
-pub(super) fn last_day(now: Timestamp) -> Date {
-    let today = now.to_zoned(TimeZone::UTC).date();
-    today.tomorrow().unwrap_or(today)
 }
 
 /// Which cells a pass computes.
@@ -123,8 +69,7 @@ impl Store {
             Pass::Full => Cells { all: true, ..Cells::default() },
             Pass::Live => changed(&mut tx, rules, now).await?,
         };
-        let mut rows = 0;
-        let mut prices = 0;
+        let (mut rows, mut observed) = (0, 0);
         if cells.all || !cells.models.is_empty() {
             for days in &rules.windows_days {
                 rows += compute(&mut tx, rules, &cells, *days, now).await?;
@@ -132,11 +77,12 @@ impl Store {
             if cells.all {
                 forget_windows(&mut tx, rules).await?;
             }
-            listings(&mut tx).await?;
-            prices = observe_prices(&mut tx, rules, &cells, now).await?;
+            prices::listings(&mut tx).await?;
+            let models = (!cells.all).then_some(cells.models.as_slice());
+            observed = prices::observe(&mut tx, rules, models, now).await?;
         }
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let done = RolledUp { until: now, took_ms, rows, prices };
+        let done = RolledUp { until: now, took_ms, rows, prices: observed };
         note(&mut tx, pass, &done).await?;
         tx.commit().await?;
         connection.close().await?;
@@ -197,8 +143,7 @@ async fn compute(
     .bind(&cells.categories)
     .execute(&mut *tx)
     .await?;
-    let (categories, strengths): (Vec<&str>, Vec<&str>) =
-        rules.strengths.iter().map(|(category, strength)| (category.as_str(), strength.as_str())).unzip();
+    let (categories, strengths) = rules.categories();
     let inserted = sqlx::query(concat!(
         "INSERT INTO model_scoreboard (model_key, category, strength, window_days, provider, calls, successes, success_rate,
             p50_latency_ms, p99_latency_ms, p50_first_token_ms, p99_first_token_ms, p50_token_ms, cost_pusd,
@@ -239,60 +184,6 @@ async fn forget_windows(tx: &mut PgConnection, rules: &Rules) -> Result<()> {
         .execute(tx)
         .await?;
     Ok(())
-}
-
-/// Writes down what the catalogs say of the models on the scoreboard.
-async fn listings(tx: &mut PgConnection) -> Result<()> {
-    let sources = sqlx::query(
-        "SELECT source_uid, upstream FROM catalog_source WHERE upstream IS NOT NULL AND revision > 0",
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    let (mut uids, mut servers) = (Vec::<String>::new(), Vec::new());
-    for source in sources {
-        let upstream: SourceUpstream = serde_json::from_value(source.try_get("upstream")?)
-            .map_err(|source| Error::Convert { what: "a source's upstream", source })?;
-        uids.push(source.try_get("source_uid")?);
-        servers.push(server_key(&upstream.provider, &upstream.base_url));
-    }
-    sqlx::query("DELETE FROM model_listing").execute(&mut *tx).await?;
-    sqlx::query(
-        "INSERT INTO model_listing (model_key, tier, input_usd_per_mtok, output_usd_per_mtok)
-         SELECT DISTINCT ON (k.model_key) k.model_key, e.entry ->> 'tier',
-            (e.entry #>> '{pricing,input_usd_per_mtok}')::numeric, (e.entry #>> '{pricing,output_usd_per_mtok}')::numeric
-         FROM (SELECT DISTINCT model_key FROM model_scoreboard) AS k
-         JOIN unnest($1::text[], $2::text[]) AS s (source_uid, server) ON starts_with(k.model_key, s.server || '/')
-         JOIN catalog_entry AS e ON e.source_uid = s.source_uid AND e.model_id = substr(k.model_key, length(s.server) + 2)
-         JOIN catalog_source AS o ON o.source_uid = s.source_uid
-         ORDER BY k.model_key, o.retired_at IS NULL DESC, o.refreshed_at DESC NULLS LAST, s.source_uid",
-    )
-    .bind(uids)
-    .bind(servers)
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// Replaces the observed prices of these models.
-async fn observe_prices(tx: &mut PgConnection, rules: &Rules, cells: &Cells, now: Timestamp) -> Result<u64> {
-    sqlx::query("DELETE FROM model_pricing_catalog WHERE $1 OR model_key = ANY ($2)")
-        .bind(cells.all)
-        .bind(&cells.models)
-        .execute(&mut *tx)
-        .await?;
-    let [medium, high] = rules.price_samples;
-    let inserted = sqlx::query(include_str!("prices.sql"))
-        .bind(begin(now, rules.price_window_days).to_sqlx())
-        .bind(last_day(now).to_sqlx())
-        .bind(cells.all)
-        .bind(&cells.models)
-        .bind(PRICED_CALLS)
-        .bind(i64::from(medium))
-        .bind(i64::from(high))
-        .bind(now.to_sqlx())
-        .execute(tx)
-        .await?;
-    Ok(inserted.rows_affected())
 }
 
 /// Records how far the roll-up has come.

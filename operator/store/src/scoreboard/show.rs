@@ -8,9 +8,8 @@ use vox_contracts::scoreboard::{
     GroupBy, ObservedPrice, Scoreboard, ScoreboardQuery, ScoreboardRow, TierShare,
 };
 
-use super::Rules;
 use super::read::{count, moment, price, usd};
-use super::roll_up::{begin, last_day};
+use super::rules::{Rules, begin, last_day};
 use crate::{Result, Store};
 
 /// A pass that ended well.
@@ -83,8 +82,7 @@ impl Store {
     ) -> Result<Vec<ScoreboardRow>> {
         let by = |group: GroupBy| query.group_by == Some(group);
         let each = query.group_by.is_none();
-        let (categories, strengths): (Vec<&str>, Vec<&str>) =
-            rules.strengths.iter().map(|(category, strength)| (category.as_str(), strength.as_str())).unzip();
+        let (categories, strengths) = rules.categories();
         let rows = sqlx::query(concat!(
             "SELECT r.*, c.strength, r.successes::float8 / r.calls AS success_rate,
                 r.cost_pusd::text AS cost, round(r.cost_pusd / nullif(r.successes, 0))::text AS cost_per_success,
