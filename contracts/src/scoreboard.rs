@@ -39,10 +39,8 @@ pub struct ScoreboardQuery {
 pub struct Scoreboard {
     /// The window, in days.
     pub window_days: u32,
-    /// Until when what came in is in the kept rows; absent before the first roll-up.
+    /// Until when what came in is in the rows; absent before the first roll-up.
     pub rolled_up_until: Option<Timestamp>,
-    /// Whether the rows were computed from the calls for this answer, rather than by the last roll-up.
-    pub computed_now: bool,
     /// The rows, those of most calls first.
     pub rows: Vec<ScoreboardRow>,
     /// Which price classes each provider's calls went to.

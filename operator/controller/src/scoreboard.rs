@@ -1,5 +1,5 @@
-//! The scoreboard's roll-up: of what came in, every few minutes, by the replica that holds the lease; of everything, as a
-//! command of its own, which a CronJob runs at night.
+//! The scoreboard's roll-up: of what came in, every few minutes, by the replica that holds the lease; of all windows and what was
+//! missed, as a command of its own, which a CronJob runs at night.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -54,7 +54,7 @@ pub(crate) async fn pass(shared: &Shared, pass: Pass) -> vox_store::Result<Rolle
     done
 }
 
-/// `vox-operator rollup`: everything, once.
+/// `vox-operator rollup`: a full pass, once.
 pub(crate) async fn roll_up(settings: &DatabaseSettings) -> anyhow::Result<()> {
     let store = migrate::open(settings)?;
     let done = store.roll_up(Pass::Full, &Rules::default()).await;

@@ -9,7 +9,10 @@ use vox_contracts::checkup::{MOST_COUNTED, PartitionFacts};
 use crate::{Result, Store};
 
 /// The tables, those whose rows say how old they are first.
-const TABLES: [&str; 3] = ["llm_interaction", "llm_attempt", "llm_feedback"];
+const TABLES: [&str; 3] = [CALLS, "llm_attempt", "llm_feedback"];
+const CALLS: &str = "llm_interaction";
+/// What is counted of a day's calls, and goes with them.
+const COUNTS: [&str; 3] = ["scoreboard_hour", "scoreboard_day", "scoreboard_hour_count"];
 /// Days that have a partition before they begin.
 const AHEAD: i32 = 3;
 /// Whoever holds a table for longer must not make all that is ingested wait behind this.
@@ -146,10 +149,15 @@ impl Store {
     async fn drop_partition(&self, table: &str, day: i32) -> Result<()> {
         let mut tx = self.pool.begin().await?;
         sqlx::query(LOCK_TIMEOUT).execute(&mut *tx).await?;
-        let (name, _) = name(&mut tx, table, day).await?;
+        let (name, from) = name(&mut tx, table, day).await?;
         let detach = format!("ALTER TABLE {table} DETACH PARTITION {name}");
         sqlx::query(AssertSqlSafe(detach)).execute(&mut *tx).await?;
         sqlx::query(AssertSqlSafe(format!("DROP TABLE {name}"))).execute(&mut *tx).await?;
+        // Once the calls are detached no pass counts them any more.
+        for counts in COUNTS.iter().filter(|_| table == CALLS) {
+            let delete = format!("DELETE FROM {counts} WHERE day = DATE '{from}'");
+            sqlx::query(AssertSqlSafe(delete)).execute(&mut *tx).await?;
+        }
         tx.commit().await?;
         Ok(())
     }

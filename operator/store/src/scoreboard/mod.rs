@@ -1,6 +1,7 @@
 //! The scoreboard: rolled up from what happened, shown, and traced back. How it is computed stands in the SQL files beside
 //! this one, and in docs/scoreboard.md.
 
+mod hours;
 mod prices;
 mod read;
 mod roll_up;
@@ -8,6 +9,7 @@ mod rules;
 mod show;
 mod trace;
 mod traffic;
+mod windows;
 
 pub use roll_up::Pass;
 pub use rules::Rules;

@@ -2,15 +2,25 @@
 -- input tokens x input price + output tokens x output price, and nothing else.
 --   $1 from when on   $2 the last day   $3 all models, else those of $4   $5 how many of a model's newest calls
 --   $6, $7 from how many samples on confidence is medium, high            $8 when this is computed
-WITH sample AS (
-    SELECT model_key, started_at, input_tokens::numeric AS x, output_tokens::numeric AS y, cost_pusd::numeric AS c,
-        row_number() OVER (PARTITION BY model_key ORDER BY started_at DESC, decision) AS place
-    FROM llm_interaction
-    WHERE day >= ($1::timestamptz AT TIME ZONE 'UTC')::date - 1 AND day <= $2 AND started_at >= $1
-        AND outcome = 'answered' AND attempts = 1 AND model_key IS NOT NULL AND cost_pusd IS NOT NULL
-        AND input_tokens + output_tokens > 0
-        AND coalesce(cache_read_tokens, 0) = 0 AND coalesce(cache_write_tokens, 0) = 0
-        AND ($3 OR model_key = ANY ($4::text[]))
+WITH since AS MATERIALIZED (
+    -- The hour from which on there are enough; where there are not, the beginning.
+    SELECT model_key, coalesce(max(hour) FILTER (WHERE newer >= $5), $1) AS moment
+    FROM (SELECT model_key, hour, sum(sum(priced)) OVER (PARTITION BY model_key ORDER BY hour DESC) AS newer
+        FROM scoreboard_hour WHERE day >= ($1::timestamptz AT TIME ZONE 'UTC')::date - 1 AND day <= $2 AND hour >= $1
+            AND ($3 OR model_key = ANY ($4::text[]))
+        GROUP BY model_key, hour) AS hourly
+    GROUP BY model_key
+), sample AS (
+    SELECT i.model_key, i.started_at, i.input_tokens::numeric AS x, i.output_tokens::numeric AS y, i.cost_pusd::numeric AS c,
+        row_number() OVER (PARTITION BY i.model_key ORDER BY i.started_at DESC, i.decision) AS place
+    FROM llm_interaction AS i LEFT JOIN since USING (model_key)
+    -- A call's day may lie beside that of its start. A model may have calls without a category only, which no hour tells of.
+    WHERE i.day >= ((CASE WHEN $3 THEN $1 ELSE coalesce((SELECT min(moment) FROM since), $1) END)::timestamptz
+            AT TIME ZONE 'UTC')::date - 1
+        AND i.day <= $2 AND i.started_at >= coalesce(since.moment, $1) AND i.model_key IS NOT NULL
+        AND call_tells_price(i.outcome, i.attempts, i.cost_pusd, i.input_tokens, i.output_tokens, i.cache_read_tokens,
+            i.cache_write_tokens)
+        AND ($3 OR i.model_key = ANY ($4::text[]))
 ), sums AS (
     SELECT model_key, count(*) AS n, sum(x) AS x, sum(y) AS y, sum(c) AS c, sum(x * x) AS xx, sum(y * y) AS yy, sum(x * y) AS xy,
         sum(x * c) AS xc, sum(y * c) AS yc, sum(c * c) AS cc, min(started_at) AS first_at, max(started_at) AS last_at

@@ -1,21 +1,20 @@
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use vox_contracts::scoreboard::RolledUp;
 
+use super::hours::{self, Cell, Stale};
 use super::prices;
 use super::read::moment;
-use super::rules::{Rules, begin, last_day};
+use super::rules::{Rules, begin};
+use super::windows::{Asked, Cells, columns, with_windows, without_nested_loops};
 use crate::{Result, Store};
 
 /// Key of the advisory lock that passes hold: they run one after the other, whoever starts them.
 const LOCK: i64 = 0x766f_7800_7363_6f72;
-/// What was written so long before the last pass may have been in a transaction then that had not ended: it is looked at again.
-/// Ten times what a statement may last.
-const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 /// A database that does not answer by then is away.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -24,7 +23,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub enum Pass {
     /// Only what may have changed since the last pass of either kind.
     Live,
-    /// Everything.
+    /// That, each day that has more or fewer calls than when it was counted, and all windows.
     Full,
 }
 
@@ -39,18 +38,10 @@ impl Pass {
     }
 }
 
-/// Which cells a pass computes.
-#[derive(Default)]
-struct Cells {
-    all: bool,
-    models: Vec<String>,
-    categories: Vec<String>,
-}
-
 impl Store {
-    /// Computes the scoreboard anew, all of it or what may have changed. Whoever reads sees the rows of before or those of
-    /// after. Any number of these may run at once, twice or late: each waits for the one before, and the rows are always what
-    /// the calls say when it begins.
+    /// Brings the scoreboard up to date: counts the hours of which something came, and computes the windows that have them.
+    /// Whoever reads sees the rows of before or those of after. Any number of these may run at once, twice or late: each
+    /// waits for the one before, and the rows are always what the calls say when it begins.
     ///
     /// # Errors
     /// When the database does not answer; then nothing has changed.
@@ -58,25 +49,18 @@ impl Store {
         let begun = Instant::now();
         let mut connection = self.connection_of_its_own().await?;
         let mut tx = connection.begin().await?;
-        // A month of calls takes longer than the questions of a reconcile may, and sorts better in memory.
-        for setting in ["SET LOCAL statement_timeout = '30min'", "SET LOCAL work_mem = '32MB'"] {
+        for setting in SETTINGS {
             sqlx::query(setting).execute(&mut *tx).await?;
         }
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
         let row = sqlx::query("SELECT clock_timestamp() AS now").fetch_one(&mut *tx).await?;
         let now = moment(&row, "now")?;
-        let cells = match pass {
-            Pass::Full => Cells { all: true, ..Cells::default() },
-            Pass::Live => changed(&mut tx, rules, now).await?,
-        };
+        let (stale, cells) = changed(&mut tx, pass, rules, now).await?;
+        hours::count(&mut tx, &stale, rules.context_above).await?;
+        hours::note(&mut tx, rules.context_above, now).await?;
         let (mut rows, mut observed) = (0, 0);
         if cells.all || !cells.models.is_empty() {
-            for days in &rules.windows_days {
-                rows += compute(&mut tx, rules, &cells, *days, now).await?;
-            }
-            if cells.all {
-                forget_windows(&mut tx, rules).await?;
-            }
+            rows = compute(&mut tx, rules, &cells, now).await?;
             prices::listings(&mut tx).await?;
             let models = (!cells.all).then_some(cells.models.as_slice());
             observed = prices::observe(&mut tx, rules, models, now).await?;
@@ -97,93 +81,76 @@ impl Store {
     }
 }
 
-/// The cells that may differ from what stands. All of them when there never was a pass.
-async fn changed(tx: &mut PgConnection, rules: &Rules, now: Timestamp) -> Result<Cells> {
-    let row = sqlx::query("SELECT max(until) AS until FROM scoreboard_rollup").fetch_one(&mut *tx).await?;
-    let Some(until) = row.try_get::<Option<jiff_sqlx::Timestamp>, _>("until")? else {
-        return Ok(Cells { all: true, ..Cells::default() });
+/// The first pass reads all calls, which takes longer than the questions of a reconcile may. Statements are many, and each is
+/// shorter than compiling it would be.
+const SETTINGS: [&str; 3] =
+    ["SET LOCAL statement_timeout = '30min'", "SET LOCAL work_mem = '32MB'", "SET LOCAL jit = off"];
+
+/// What has to be counted, and the cells of the scoreboard that may differ from what stands.
+async fn changed(tx: &mut PgConnection, pass: Pass, rules: &Rules, now: Timestamp) -> Result<(Stale, Cells)> {
+    let everything = Cells { all: true, ..Cells::default() };
+    let Some(since) = hours::since(tx, rules.context_above, now).await? else {
+        hours::forget(tx).await?;
+        return Ok((Stale { days: hours::missed(tx).await?, ..Stale::default() }, everything));
     };
-    // Where the database's clock was set back, what it wrote since has older times than the last pass.
-    let since = until.to_jiff().min(now).checked_sub(OVERLAP).unwrap_or(Timestamp::MIN);
-    let began: Vec<_> = rules.windows_days.iter().map(|days| begin(now, *days).to_sqlx()).collect();
-    let rows = sqlx::query(include_str!("touched.sql"))
-        .bind(since.to_sqlx())
-        .bind(windows(rules))
-        .bind(began)
-        .fetch_all(tx)
-        .await?;
-    let mut cells = Cells::default();
-    for row in rows {
-        cells.models.push(row.try_get(0)?);
-        cells.categories.push(row.try_get(1)?);
+    let (mut stale, mut cells) = hours::touched(tx, since).await?;
+    match pass {
+        Pass::Full => {
+            stale.days = hours::missed(tx).await?;
+            Ok((stale, everything))
+        }
+        Pass::Live => {
+            cells.extend(left_behind(tx, rules, now).await?);
+            let (models, categories) = cells.into_iter().unzip();
+            Ok((stale, Cells { all: false, models, categories }))
+        }
     }
-    Ok(cells)
 }
 
-fn windows(rules: &Rules) -> Vec<i32> {
-    rules.windows_days.iter().map(|days| i32::try_from(*days).unwrap_or(i32::MAX)).collect()
-}
-
-/// Replaces a window's rows of these cells.
-async fn compute(
-    tx: &mut PgConnection,
-    rules: &Rules,
-    cells: &Cells,
-    days: u32,
-    now: Timestamp,
-) -> Result<u64> {
-    let window = i32::try_from(days).unwrap_or(i32::MAX);
-    sqlx::query(
-        "DELETE FROM model_scoreboard WHERE window_days = $1
-         AND ($2 OR (model_key, category) IN (SELECT * FROM unnest($3::text[], $4::text[])))",
+/// The cells of which a window has left something behind.
+async fn left_behind(tx: &mut PgConnection, rules: &Rules, now: Timestamp) -> Result<Vec<Cell>> {
+    let began: Vec<_> = rules.windows_days.iter().map(|days| begin(now, *days).to_sqlx()).collect();
+    let rows = sqlx::query_as(
+        "SELECT DISTINCT s.model_key, s.category FROM model_scoreboard AS s
+         JOIN unnest($1::integer[], $2::timestamptz[]) AS w (days, began) ON w.days = s.window_days
+         WHERE s.first_at < w.began",
     )
-    .bind(window)
+    .bind(columns(&rules.windows_days))
+    .bind(began)
+    .fetch_all(tx)
+    .await?;
+    Ok(rows)
+}
+
+/// Replaces the rows of these cells, in all windows.
+async fn compute(tx: &mut PgConnection, rules: &Rules, cells: &Cells, now: Timestamp) -> Result<u64> {
+    sqlx::query(
+        "DELETE FROM model_scoreboard
+         WHERE $1 OR (model_key, category) IN (SELECT * FROM unnest($2::text[], $3::text[]))",
+    )
     .bind(cells.all)
     .bind(&cells.models)
     .bind(&cells.categories)
     .execute(&mut *tx)
     .await?;
+    without_nested_loops(tx).await?;
+    let asked = Asked { windows_days: &rules.windows_days, now, cells, namespace: None, group_by: None };
     let (categories, strengths) = rules.categories();
-    let inserted = sqlx::query(concat!(
+    let statement = sqlx::query(with_windows!(
         "INSERT INTO model_scoreboard (model_key, category, strength, window_days, provider, calls, successes, success_rate,
             p50_latency_ms, p99_latency_ms, p50_first_token_ms, p99_first_token_ms, p50_token_ms, cost_pusd,
             cost_per_success_pusd, quality, quality_source, judged, input_tokens, output_tokens, cache_read_tokens,
             cache_write_tokens, cache_savings_pusd, context_utilisation, context_above, abstentions, first_at, last_at,
             computed_at)
-         SELECT r.model_key, r.category, coalesce(c.strength, 'generalist'), $11, r.provider, r.calls, r.successes,
+         SELECT r.model_key, r.category, coalesce(c.strength, 'generalist'), r.window_days, r.provider, r.calls, r.successes,
             r.successes::float8 / r.calls, r.p50_latency_ms, r.p99_latency_ms, r.p50_first_token_ms, r.p99_first_token_ms,
             r.p50_token_ms, r.cost_pusd, round(r.cost_pusd / nullif(r.successes, 0)), r.quality, r.quality_source,
             r.judged, r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens, r.cache_savings_pusd,
-            r.context_utilisation, r.context_above, r.abstentions, r.first_at, r.last_at, $12
-         FROM (", include_str!("rolled.sql"), ") AS r
-         LEFT JOIN unnest($13::text[], $14::text[]) AS c (category, strength) ON c.category = r.category"
-    ))
-    .bind(begin(now, days).to_sqlx())
-    .bind(last_day(now).to_sqlx())
-    .bind(rules.context_above)
-    .bind(cells.all)
-    .bind(&cells.models)
-    .bind(&cells.categories)
-    .bind(None::<&str>)
-    .bind(true)
-    .bind(true)
-    .bind(false)
-    .bind(window)
-    .bind(now.to_sqlx())
-    .bind(categories)
-    .bind(strengths)
-    .execute(tx)
-    .await?;
-    Ok(inserted.rows_affected())
-}
-
-/// Rows of windows that the contract no longer has.
-async fn forget_windows(tx: &mut PgConnection, rules: &Rules) -> Result<()> {
-    sqlx::query("DELETE FROM model_scoreboard WHERE window_days <> ALL ($1)")
-        .bind(windows(rules))
-        .execute(tx)
-        .await?;
-    Ok(())
+            r.context_utilisation, r.context_above, r.abstentions, r.first_at, r.last_at, $13
+         FROM windows AS r LEFT JOIN unnest($11::text[], $12::text[]) AS c (category, strength) USING (category)"
+    ));
+    let statement = asked.bind(statement).bind(categories).bind(strengths).bind(now.to_sqlx());
+    Ok(statement.execute(tx).await?.rows_affected())
 }
 
 /// Records how far the roll-up has come.

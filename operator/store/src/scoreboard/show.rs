@@ -1,15 +1,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff_sqlx::ToSqlx as _;
-use sqlx::Row as _;
 use sqlx::postgres::PgRow;
-use vox_contracts::scoreboard::{
-    GroupBy, ObservedPrice, Scoreboard, ScoreboardQuery, ScoreboardRow, TierShare,
-};
+use sqlx::{PgConnection, Row as _};
+use vox_contracts::scoreboard::{ObservedPrice, Scoreboard, ScoreboardQuery, ScoreboardRow, TierShare};
 
 use super::read::{count, moment, price, usd};
-use super::rules::{Rules, begin, last_day};
+use super::rules::Rules;
+use super::windows::{Asked, Cells, with_counts, with_windows, without_nested_loops};
 use crate::{Result, Store};
 
 /// A pass that ended well.
@@ -26,8 +24,8 @@ pub struct LastPass {
 }
 
 impl Store {
-    /// The scoreboard: the kept rows, or, for a group, a namespace or a window that is not kept, rows that are computed from the
-    /// calls, so that their percentiles are exact too.
+    /// The scoreboard as of the last pass: its rows, or, for a group, a namespace or another window, rows that are put together
+    /// from what was counted, so that their percentiles are exact too.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -40,96 +38,30 @@ impl Store {
         let kept = query.namespace.is_none()
             && query.group_by.is_none()
             && rules.windows_days.contains(&query.window_days);
-        let rows = if kept {
-            self.kept_rows(query.window_days).await?
-        } else {
-            self.computed_rows(query, rules, now).await?
+        let cells = Cells { all: true, ..Cells::default() };
+        let asked = Asked {
+            windows_days: &[query.window_days],
+            now,
+            cells: &cells,
+            namespace: query.namespace.as_deref(),
+            group_by: query.group_by,
         };
+        let mut tx = self.pool.begin().await?;
+        without_nested_loops(&mut tx).await?;
+        let rows = if kept {
+            kept_rows(&mut tx, query.window_days).await?
+        } else {
+            computed_rows(&mut tx, &asked, rules).await?
+        };
+        let tiers = tier_shares(&mut tx, &asked).await?;
+        let until: Option<jiff_sqlx::Timestamp> =
+            sqlx::query_scalar("SELECT max(until) FROM scoreboard_rollup").fetch_one(&mut *tx).await?;
         Ok(Scoreboard {
             window_days: query.window_days,
-            rolled_up_until: self.rolled_up_until().await?,
-            computed_now: !kept,
+            rolled_up_until: until.map(|until| until.to_jiff()),
             rows,
-            tiers: self.tier_shares(query, now).await?,
+            tiers,
         })
-    }
-
-    /// Until when what came in is in the kept rows.
-    async fn rolled_up_until(&self) -> Result<Option<Timestamp>> {
-        let until: Option<jiff_sqlx::Timestamp> =
-            sqlx::query_scalar("SELECT max(until) FROM scoreboard_rollup").fetch_one(&self.pool).await?;
-        Ok(until.map(|until| until.to_jiff()))
-    }
-
-    async fn kept_rows(&self, window_days: u32) -> Result<Vec<ScoreboardRow>> {
-        let rows = sqlx::query(
-            "SELECT *, cost_pusd::text AS cost, cost_per_success_pusd::text AS cost_per_success,
-                cache_savings_pusd::text AS cache_savings
-             FROM model_scoreboard WHERE window_days = $1
-             ORDER BY calls DESC, model_key COLLATE \"C\", category COLLATE \"C\"",
-        )
-        .bind(i32::try_from(window_days).unwrap_or(i32::MAX))
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(|row| scored(row, window_days)).collect()
-    }
-
-    async fn computed_rows(
-        &self,
-        query: &ScoreboardQuery,
-        rules: &Rules,
-        now: Timestamp,
-    ) -> Result<Vec<ScoreboardRow>> {
-        let by = |group: GroupBy| query.group_by == Some(group);
-        let each = query.group_by.is_none();
-        let (categories, strengths) = rules.categories();
-        let rows = sqlx::query(concat!(
-            "SELECT r.*, c.strength, r.successes::float8 / r.calls AS success_rate,
-                r.cost_pusd::text AS cost, round(r.cost_pusd / nullif(r.successes, 0))::text AS cost_per_success,
-                r.cache_savings_pusd::text AS cache_savings
-             FROM (", include_str!("rolled.sql"), ") AS r
-             LEFT JOIN unnest($11::text[], $12::text[]) AS c (category, strength) ON c.category = r.category
-             ORDER BY r.calls DESC, r.model_key COLLATE \"C\", r.category COLLATE \"C\", r.provider COLLATE \"C\""
-        ))
-        .bind(begin(now, query.window_days).to_sqlx())
-        .bind(last_day(now).to_sqlx())
-        .bind(rules.context_above)
-        .bind(true)
-        .bind(Vec::<String>::new())
-        .bind(Vec::<String>::new())
-        .bind(query.namespace.as_deref())
-        .bind(each || by(GroupBy::Model))
-        .bind(each || by(GroupBy::Category))
-        .bind(by(GroupBy::Provider))
-        .bind(categories)
-        .bind(strengths)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(|row| scored(row, query.window_days)).collect()
-    }
-
-    async fn tier_shares(&self, query: &ScoreboardQuery, now: Timestamp) -> Result<Vec<TierShare>> {
-        let rows = sqlx::query(
-            "SELECT i.provider, l.tier, count(*) AS calls
-             FROM llm_interaction AS i LEFT JOIN model_listing AS l USING (model_key)
-             WHERE i.day >= ($1::timestamptz AT TIME ZONE 'UTC')::date - 1 AND i.day <= $2 AND i.started_at >= $1
-                AND i.outcome IN ('answered', 'failed', 'cut') AND i.model_key IS NOT NULL AND i.category IS NOT NULL
-                AND ($3::text IS NULL OR i.namespace = $3)
-             GROUP BY i.provider, l.tier ORDER BY i.provider COLLATE \"C\", calls DESC, l.tier COLLATE \"C\"",
-        )
-        .bind(begin(now, query.window_days).to_sqlx())
-        .bind(last_day(now).to_sqlx())
-        .bind(query.namespace.as_deref())
-        .fetch_all(&self.pool)
-        .await?;
-        let share = |row: &PgRow| {
-            Ok(TierShare {
-                provider: row.try_get("provider")?,
-                tier: row.try_get("tier")?,
-                calls: count(row, "calls")?,
-            })
-        };
-        rows.iter().map(share).collect()
     }
 
     /// The last pass of each kind that ended well, by whichever process.
@@ -182,13 +114,61 @@ impl Store {
     }
 }
 
-fn scored(row: &PgRow, window_days: u32) -> Result<ScoreboardRow> {
+async fn kept_rows(tx: &mut PgConnection, window_days: u32) -> Result<Vec<ScoreboardRow>> {
+    let rows = sqlx::query(
+        "SELECT *, cost_pusd::text AS cost, cost_per_success_pusd::text AS cost_per_success,
+            cache_savings_pusd::text AS cache_savings
+         FROM model_scoreboard WHERE window_days = $1
+         ORDER BY calls DESC, model_key COLLATE \"C\", category COLLATE \"C\"",
+    )
+    .bind(i32::try_from(window_days).unwrap_or(i32::MAX))
+    .fetch_all(tx)
+    .await?;
+    rows.iter().map(scored).collect()
+}
+
+async fn computed_rows(
+    tx: &mut PgConnection,
+    asked: &Asked<'_>,
+    rules: &Rules,
+) -> Result<Vec<ScoreboardRow>> {
+    let (categories, strengths) = rules.categories();
+    let statement = sqlx::query(with_windows!(
+        "SELECT r.*, c.strength, r.successes::float8 / r.calls AS success_rate,
+            r.cost_pusd::text AS cost, round(r.cost_pusd / nullif(r.successes, 0))::text AS cost_per_success,
+            r.cache_savings_pusd::text AS cache_savings
+         FROM windows AS r LEFT JOIN unnest($11::text[], $12::text[]) AS c (category, strength) USING (category)
+         ORDER BY r.calls DESC, r.model_key COLLATE \"C\", r.category COLLATE \"C\", r.provider COLLATE \"C\""
+    ));
+    let rows = asked.bind(statement).bind(categories).bind(strengths).fetch_all(tx).await?;
+    rows.iter().map(scored).collect()
+}
+
+async fn tier_shares(tx: &mut PgConnection, asked: &Asked<'_>) -> Result<Vec<TierShare>> {
+    let statement = sqlx::query(with_counts!(
+        "SELECT nullif(provider, '') COLLATE \"C\" AS provider, tier COLLATE \"C\" AS tier, sum(served)::bigint AS calls
+         FROM counts LEFT JOIN model_listing USING (model_key)
+         WHERE served > 0
+         GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2"
+    ));
+    let rows = asked.bind(statement).fetch_all(tx).await?;
+    let share = |row: &PgRow| {
+        Ok(TierShare {
+            provider: row.try_get("provider")?,
+            tier: row.try_get("tier")?,
+            calls: count(row, "calls")?,
+        })
+    };
+    rows.iter().map(share).collect()
+}
+
+fn scored(row: &PgRow) -> Result<ScoreboardRow> {
     Ok(ScoreboardRow {
         model_key: row.try_get("model_key")?,
         category: row.try_get("category")?,
         strength: row.try_get("strength")?,
         provider: row.try_get("provider")?,
-        window_days,
+        window_days: u32::try_from(row.try_get::<i32, _>("window_days")?).unwrap_or_default(),
         calls: count(row, "calls")?,
         successes: count(row, "successes")?,
         success_rate: row.try_get("success_rate")?,

@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod hours;
 mod prices;
 mod raw;
 mod recomputed;
@@ -118,12 +119,13 @@ async fn feedback_that_comes_later_changes_only_what_it_speaks_of() {
 type Keyed = fn(&str, &str) -> Key;
 
 #[tokio::test]
-async fn groups_and_namespaces_are_computed_from_the_calls() {
+async fn groups_and_namespaces_have_percentiles_of_their_own() {
     let Some(store) = store("scoreboard_groups").await else { return };
     let mut raw = connection("scoreboard_groups").await;
     let mut dice = Dice(3);
     let calls: Vec<Call> = (0..200).map(|_| Call::any(&mut dice, Timestamp::now())).collect();
     insert(&mut raw, &calls).await;
+    store.roll_up(Pass::Live, &Rules::default()).await.unwrap();
     let groups: [(GroupBy, Keyed); 3] =
         [(GroupBy::Provider, by_provider), (GroupBy::Model, by_model), (GroupBy::Category, by_category)];
     for (group, key) in groups {
@@ -149,10 +151,14 @@ async fn a_cell_whose_calls_are_all_gone_is_gone() {
     // Two hours pass.
     let older = "UPDATE llm_interaction SET started_at = started_at - interval '2 hours', ingested_at = ingested_at - interval '2 hours'";
     sqlx::query(older).execute(&mut raw).await.unwrap();
-    sqlx::query("UPDATE model_scoreboard SET first_at = first_at - interval '2 hours'")
-        .execute(&mut raw)
-        .await
-        .unwrap();
+    let hours =
+        ["scoreboard_hour", "scoreboard_day"].map(|of| format!("{of} SET hour = hour - interval '2 hours',"));
+    for of in hours.into_iter().chain(["model_scoreboard SET".to_owned()]) {
+        let older = format!(
+            "UPDATE {of} first_at = first_at - interval '2 hours', last_at = last_at - interval '2 hours'"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(older)).execute(&mut raw).await.unwrap();
+    }
     store.roll_up(Pass::Live, &rules).await.unwrap();
     assert_eq!(rows(&store, &query(1), each).await.len(), 0);
     assert_eq!(rows(&store, &query(7), each).await.len(), 1);

@@ -157,13 +157,7 @@ mod tests {
     use crate::commands::scoreboard::tests::row;
 
     fn report(rows: Vec<ScoreboardRow>) -> Weekly {
-        weekly(&Scoreboard {
-            window_days: DAYS,
-            rolled_up_until: None,
-            computed_now: true,
-            rows,
-            tiers: vec![],
-        })
+        weekly(&Scoreboard { window_days: DAYS, rolled_up_until: None, rows, tiers: vec![] })
     }
 
     #[test]

@@ -52,7 +52,6 @@ async fn ask(
 fn none(board: &Scoreboard) -> String {
     let days = board.window_days;
     match board.rolled_up_until {
-        _ if board.computed_now => format!("no call of the last {days} days says anything of a model"),
         None => "the scoreboard was never rolled up; vox model rollup does it now".to_owned(),
         Some(_) => format!("no call of the last {days} days that was rolled up says anything of a model"),
     }
@@ -62,9 +61,9 @@ fn none(board: &Scoreboard) -> String {
 fn age(board: &Scoreboard, now: Timestamp) -> String {
     let days = board.window_days;
     match board.rolled_up_until {
-        Some(until) if !board.computed_now => {
+        Some(until) => {
             format!("the last {days} days, rolled up {}; vox model rollup does it now", ago(now, until))
         }
-        _ => format!("the last {days} days, computed now"),
+        None => format!("the last {days} days"),
     }
 }

@@ -144,7 +144,6 @@ pub(in crate::commands) mod tests {
         Scoreboard {
             window_days: 7,
             rolled_up_until: None,
-            computed_now: true,
             rows: vec![row("openrouter/maker/a", 2000, 1999, Some("2.468")), unknown],
             tiers: vec![share(Some("economy"), 3), share(None, 1)],
         }
