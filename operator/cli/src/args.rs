@@ -1,5 +1,6 @@
 //! What the user may type. The reference page and the completions are made from this.
 
+mod import;
 mod routing;
 mod scoreboard;
 mod since;
@@ -15,6 +16,7 @@ use clap_complete::Shell;
 use jiff::SignedDuration;
 use vox_contracts::{ModelTier, StrengthTag};
 
+pub(crate) use import::{ImportCommand, ImportLitellmArgs};
 pub(crate) use routing::{
     ChatArgs, ExplainArgs, GatewayArgs, HintArgs, PolicyCommand, PolicyDiffArgs, PolicyEvaluateArgs,
     PolicyTestArgs,
@@ -125,6 +127,9 @@ pub(crate) enum Command {
     /// Policies before they are applied.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Objects from the configuration of another gateway.
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Print the reference page of this command.
     #[command(hide = true)]
     Reference {

@@ -37,7 +37,7 @@ impl Exit {
         match self {
             Self::Ok => "done, and what was checked is well",
             Self::No => {
-                "a check says no: a source is stale, a discovery failed, a contract has a violation, a policy's test fails or no call tells what it would do, a gateway refuses or breaks off, doctor found a failure, a collector does not take a test"
+                "a check says no: a source is stale, a discovery failed, a contract has a violation, a policy's test fails or no call tells what it would do, a gateway refuses or breaks off, doctor found a failure, a collector does not take a test, nothing of an imported file can be carried over"
             }
             Self::Usage => "wrong arguments, or a file that cannot be read as what it should be",
             Self::Unreachable => {

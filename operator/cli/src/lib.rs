@@ -11,10 +11,12 @@ mod error;
 mod freshness;
 mod gateway;
 mod input;
+mod litellm;
 mod output;
 mod progress;
 mod reference;
 mod relative;
+mod schema;
 mod table;
 
 use std::borrow::Cow;

@@ -7,6 +7,7 @@ mod completion;
 mod discover;
 mod doctor;
 mod explain;
+mod import;
 mod policy;
 mod pricing;
 mod scheduled;
@@ -17,7 +18,7 @@ mod trace;
 use serde_json::json;
 
 use crate::args::{
-    Args, CatalogCommand, CiCommand, Command, ModelCommand, PricingCommand, ScheduledCommand,
+    Args, CatalogCommand, CiCommand, Command, ImportCommand, ModelCommand, PricingCommand, ScheduledCommand,
     TelemetryCommand,
 };
 use crate::cluster::{Cluster, Place};
@@ -58,6 +59,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Error> {
             output.print(&json!({ "version": version }), || format!("vox {version}"))?;
             Ok(Exit::Ok)
         }
+        Command::Import(ImportCommand::Litellm(args)) => import::litellm(&args, &global),
         Command::Reference { check } => reference::run(check.as_deref()),
     }
 }

@@ -23,7 +23,14 @@ pub(super) async fn run(command: &PolicyCommand, global: &Global) -> Result<Exit
 
 /// The policy of a file.
 fn read_file(file: &Path, name: Option<&str>) -> Result<read::Written, Error> {
-    let told =
-        if file == Path::new("-") { "the standard input".to_owned() } else { file.display().to_string() };
+    let told = input::told(file);
     read::policy(&input::file(file)?, name).map_err(|reason| Error::Input(format!("{told}: {reason}")))
+}
+
+/// Who would serve what by one policy of a text, over the compiled-in catalog, as `vox policy test` says.
+#[cfg(test)]
+pub(super) fn judge(text: &str, name: &str) -> Result<Vec<picks::Serves>, Error> {
+    let written = read::policy(text, Some(name)).map_err(Error::Input)?;
+    let router = vox_routing::Router::new(catalogs::Catalogs::bootstrap()?.compile(&written)?);
+    Ok(picks::picks(&router, None, 0))
 }

@@ -7,16 +7,16 @@ use vox_routing::{Explanation, Offline, Request, Router};
 /// Who serves one category.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Serves {
-    pub(super) category: TaskCategory,
+pub(in crate::commands) struct Serves {
+    pub(in crate::commands) category: TaskCategory,
     /// The best; absent when nobody is left.
-    pub(super) pick: Option<String>,
+    pub(in crate::commands) pick: Option<String>,
     /// Who serves when it fails.
-    pub(super) runner_up: Option<String>,
+    pub(in crate::commands) runner_up: Option<String>,
     /// Of a million.
-    pub(super) score: Option<u32>,
+    pub(in crate::commands) score: Option<u32>,
     /// Why nobody serves.
-    pub(super) refusal: Option<String>,
+    pub(in crate::commands) refusal: Option<String>,
 }
 
 /// All categories, in the order of the contract.
