@@ -11,7 +11,7 @@ HARNESS := $(RUN) vox-e2e --
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help generate lint test bench bench-replay up down demo
+.PHONY: help generate lint test fuzz bench bench-replay up down demo
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\): *## /\1\t/p' Makefile | expand --tabs=14
@@ -39,6 +39,9 @@ lint: ## Check formatting, clippy, generated files, contracts, scripts and chart
 test: ## Everything that must hold: lint, all tests, and those of a cluster, which is taken down afterwards
 	$(MAKE) lint
 	e2e/test
+
+fuzz: ## Try changed answers of every family of providers, FUZZ_SECONDS each (10), and print the times of reading 1k, 10k and 100k models
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-10} cargo test --quiet --locked --release --package vox-catalog --test fuzz --test scale -- --nocapture --test-threads 2
 
 bench: ## Measure the data path, decisions, ingest and the roll-up here; then, on the cluster of the demo where that is up, catalogs and a policy's way to sidecars
 	cargo bench --quiet --locked --package vox-sidecar --bench data_path
