@@ -77,6 +77,9 @@ pub struct FetchTarget {
     /// Where the volume with training runs is mounted, for a source that reads one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<String>,
+    /// Where the authorities are mounted that the server's certificate may be of, besides the public ones; PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<String>,
     /// Which models to keep.
     #[serde(default)]
     pub filter: ModelFilter,
@@ -254,6 +257,10 @@ failure_classes! {
     UnexpectedStatus, false;
     /// No connection: DNS, TLS or TCP failed.
     Unreachable, true;
+    /// The server's certificate is of no authority that is trusted here, of another host, or out of its time.
+    CertificateRefused, false;
+    /// The bundle of authorities that the source names does not exist, or holds no certificates.
+    CaBundleInvalid, false;
     /// No complete answer within the time limit.
     TimedOut, true;
     /// The answer ended early.

@@ -89,6 +89,11 @@ pub struct ModelCatalogSourceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<SecretKeyRef>,
 
+    /// Authorities that the certificate of spec.endpoint may be of, besides the public ones: a key with certificates in PEM. It
+    /// is mounted into the discovery Job; the operator itself never reads it. Default: the public ones only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle_ref: Option<CaBundleRef>,
+
     /// The volume with the training runs of a mens source: runs/*/training_manifest.json. The discovery Job mounts it read-only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<RunsVolume>,
@@ -158,6 +163,37 @@ pub struct SecretKeyRef {
     /// Key in its data.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
     pub key: String,
+}
+
+/// A key with certificates, of a ConfigMap or Secret in the same namespace.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct CaBundleRef {
+    /// ConfigMap or Secret. Default: ConfigMap.
+    #[serde(default)]
+    pub kind: CaBundleKind,
+    /// Its name.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Key in its data. Default: ca.crt.
+    #[serde(default = "ca_crt")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
+    pub key: String,
+}
+
+/// What holds certificates.
+#[derive(schemars::JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[schemars(inline)]
+pub enum CaBundleKind {
+    /// A ConfigMap: certificates are public.
+    #[default]
+    ConfigMap,
+    /// A Secret, as cert-manager writes it.
+    Secret,
+}
+
+fn ca_crt() -> String {
+    "ca.crt".to_owned()
 }
 
 /// A volume with training runs. Exactly one member is set.

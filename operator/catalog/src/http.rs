@@ -2,6 +2,7 @@
 //!
 //! A source never sees the credential: it is in the client, and every message goes through its redaction.
 
+mod authorities;
 mod body;
 mod link;
 mod place;
@@ -51,6 +52,8 @@ pub struct Http {
     timeout: Duration,
     max_body_bytes: u64,
     patience: Patience,
+    /// Whether authorities besides the public ones are trusted.
+    own_authorities: bool,
 }
 
 /// An answer to a conditional request.
@@ -88,7 +91,8 @@ impl Http {
     /// A client for this target, whose time starts now.
     ///
     /// # Errors
-    /// When TLS cannot be set up (no CA certificates in the image), or a header of the contract is not one.
+    /// When TLS cannot be set up (no CA certificates in the image, or none in the bundle that the target names), or a header of
+    /// the contract is not one.
     pub fn new(
         target: &FetchTarget,
         credential: Option<&Credential>,
@@ -99,14 +103,20 @@ impl Http {
         let timeout = Duration::from_millis(target.timeout_ms);
         let headers = headers(credential, auth, extra).map_err(|reason| broken_client(&reason))?;
         let silence = (timeout / 2).clamp(Duration::from_millis(1), MAX_SILENCE);
+        let authorities = target.ca_bundle.as_deref().map(authorities::read).transpose()?;
+        let own_authorities = authorities.is_some();
         let client = reqwest::Client::builder()
+            .tls_certs_merge(authorities.unwrap_or_default())
             .user_agent(concat!("vox/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
             .read_timeout(silence)
             .redirect(same_origin_redirects())
             .build()
-            .map_err(|error| broken_client(&causes(&error)))?;
+            .map_err(|error| match own_authorities {
+                true => authorities::unusable(&causes(&error)),
+                false => broken_client(&causes(&error)),
+            })?;
         Ok(Self {
             client,
             credential: credential.cloned(),
@@ -114,6 +124,7 @@ impl Http {
             timeout,
             max_body_bytes: target.max_body_bytes,
             patience,
+            own_authorities,
         })
     }
 
@@ -272,8 +283,11 @@ impl Http {
             let what = "the provider fell silent and sent no complete answer";
             return self.failure(FailureClass::TimedOut, url, what, "see whether the provider is healthy");
         }
+        if let Some(refused) = authorities::refused(error, self.own_authorities) {
+            return self.failure(FailureClass::CertificateRefused, url, &refused.what, refused.advice);
+        }
         let what = format!("no connection ({})", clip(&self.redact(&causes(error)), MAX_QUOTED));
-        let advice = "check endpoint, DNS, network policies, and the CA certificates";
+        let advice = "check endpoint, DNS and network policies";
         self.failure(FailureClass::Unreachable, url, &what, advice)
     }
 

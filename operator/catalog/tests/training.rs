@@ -47,6 +47,7 @@ async fn read(volume: &Path) -> Result<FetchedCatalog, FetchFailure> {
         include_endpoints: false,
         hub: None,
         volume: Some(volume.to_string_lossy().into_owned()),
+        ca_bundle: None,
         filter: ModelFilter::default(),
         timeout_ms: 10_000,
         max_body_bytes: 4096,

@@ -19,6 +19,7 @@ pub(crate) fn target(server: &Running, provider: Provider) -> FetchTarget {
         include_endpoints: false,
         hub: None,
         volume: None,
+        ca_bundle: None,
         filter: ModelFilter::default(),
         timeout_ms: 10_000,
         max_body_bytes: 8 << 20,

@@ -100,6 +100,7 @@ impl Source {
             provider: selector(&self.place.provider),
             endpoint: self.place.endpoint.clone(),
             credentials_ref: self.key.as_ref().map(|key| target.secret_key(key)),
+            ca_bundle_ref: None,
             volume: None,
             schedule: None,
             time_zone: None,

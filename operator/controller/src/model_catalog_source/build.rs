@@ -5,13 +5,17 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
 use vox_contracts::discovery::AUDIENCE;
-use vox_crds::model_catalog_source::RunsVolume;
+use vox_crds::model_catalog_source::{CaBundleKind, CaBundleRef, RunsVolume};
 
 use super::validate::ValidatedSource;
 use crate::names;
 
 /// Where a volume with training runs is mounted.
 pub(crate) const RUNS_MOUNT: &str = "/var/lib/vox/mens";
+
+/// Where a source's own authorities are mounted.
+pub(crate) const CA_FILE: &str = "/var/run/vox.dev/ca/ca.crt";
+const CA_MOUNT: &str = "/var/run/vox.dev/ca";
 
 /// Exit status of `discover` after a failure that it has reported: the Job ends, another try would repeat it.
 pub(crate) const REPORTED: i32 = 3;
@@ -147,6 +151,10 @@ fn pod_spec(owner: &Owner, source: &ValidatedSource, around: &Surroundings, dela
         environment.push(json!({ "name": "VOX_CREDENTIAL_FILE", "value": "/var/run/secrets/vox.dev/credential/credential" }));
         environment.push(json!({ "name": "VOX_CREDENTIAL_NAME", "value": name }));
     }
+    if let Some(bundle) = &source.ca_bundle {
+        volumes.push(ca_volume(bundle));
+        mounts.push(json!({ "name": "ca", "mountPath": CA_MOUNT, "readOnly": true }));
+    }
     if let Some(volume) = &source.volume {
         volumes.push(runs_volume(volume));
         mounts.push(json!({ "name": "runs", "mountPath": RUNS_MOUNT, "readOnly": true }));
@@ -189,6 +197,19 @@ fn pod_spec(owner: &Owner, source: &ValidatedSource, around: &Surroundings, dela
         spec["imagePullSecrets"] = Value::Array(pull_secrets);
     }
     spec
+}
+
+/// The source's own authorities. Optional, as the credential is: the run says what is missing.
+fn ca_volume(bundle: &CaBundleRef) -> Value {
+    let items = json!([{ "key": bundle.key, "path": "ca.crt" }]);
+    match bundle.kind {
+        CaBundleKind::ConfigMap => json!({
+            "name": "ca", "configMap": { "name": bundle.name, "optional": true, "items": items },
+        }),
+        CaBundleKind::Secret => json!({
+            "name": "ca", "secret": { "secretName": bundle.name, "optional": true, "items": items },
+        }),
+    }
 }
 
 /// The volume with training runs, which nothing here may write to.
@@ -270,5 +291,27 @@ mod tests {
         let folder = pod(json!({ "hostPath": { "path": "/data/mens", "nodeSelector": labels } }));
         assert_eq!(folder["nodeSelector"], labels);
         assert_eq!(folder["volumes"][1]["hostPath"], json!({ "path": "/data/mens", "type": "Directory" }));
+    }
+
+    #[test]
+    fn authorities_of_ones_own_are_mounted_to_be_read_only_and_may_be_missing() {
+        let pod = |bundle: Value| {
+            let spec = json!({ "provider": { "openAICompatible": {} }, "endpoint": "https://llm.shop.svc/v1", "caBundleRef": bundle });
+            let custom = ModelCatalogSource::new("custom", serde_json::from_value(spec).unwrap());
+            let (owner, _) = source();
+            let source = validate(&custom).unwrap();
+            assert_eq!(source.target.ca_bundle.as_deref(), Some(CA_FILE));
+            pod_spec(&owner, &source, &surroundings(), 0)
+        };
+        let public = pod(json!({ "name": "authorities" }));
+        let items = json!([{ "key": "ca.crt", "path": "ca.crt" }]);
+        let volume =
+            json!({ "name": "ca", "configMap": { "name": "authorities", "optional": true, "items": items } });
+        assert_eq!(public["volumes"][1], volume);
+        let mount = json!({ "name": "ca", "mountPath": CA_MOUNT, "readOnly": true });
+        assert!(public["containers"][0]["volumeMounts"].as_array().unwrap().contains(&mount));
+        let secret = pod(json!({ "kind": "Secret", "name": "llm-tls", "key": "root.pem" }));
+        assert_eq!(secret["volumes"][1]["secret"]["secretName"], "llm-tls");
+        assert_eq!(secret["volumes"][1]["secret"]["items"][0]["key"], "root.pem");
     }
 }

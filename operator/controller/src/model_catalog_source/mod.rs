@@ -7,6 +7,7 @@ mod chosen;
 mod cron;
 pub(crate) mod dereference;
 pub(crate) mod describe;
+mod digest;
 pub(crate) mod due;
 mod lost;
 mod messages;

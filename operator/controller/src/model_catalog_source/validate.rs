@@ -9,13 +9,14 @@ use vox_contracts::ProviderType;
 use vox_contracts::discovery::{FetchTarget, ModelFilter};
 use vox_contracts::generated::routing::{DiscoveryDefaults, discovery_defaults};
 use vox_crds::model_catalog_source::{
-    Filter, ModelCatalogSource, ModelCatalogSourceSpec, RunsVolume, SecretKeyRef,
+    CaBundleRef, Filter, ModelCatalogSource, ModelCatalogSourceSpec, RunsVolume, SecretKeyRef,
 };
 use vox_crds::{DurationText, duration::DurationError};
 use vox_store::catalog::gate::Pace;
 
-use super::build::RUNS_MOUNT;
+use super::build::{CA_FILE, RUNS_MOUNT};
 use super::chosen;
+use super::digest::plan_digest;
 use super::schedule::{Schedule, ScheduleError};
 
 /// Beyond the fetch itself, how long a run may wait for the operator and the database before it counts as lost.
@@ -28,6 +29,8 @@ pub(crate) struct ValidatedSource {
     /// Digest of all that shapes the fetch: another digest, another fetch.
     pub(crate) plan_digest: String,
     pub(crate) credential: Option<SecretKeyRef>,
+    /// Mounted where the target says.
+    pub(crate) ca_bundle: Option<CaBundleRef>,
     /// With training runs; mounted where the target says.
     pub(crate) volume: Option<RunsVolume>,
     pub(crate) schedule: Schedule,
@@ -143,6 +146,7 @@ pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, P
         max_models: defaults.max_models,
         list_base: chosen::list_base(spec, &provider)?,
         volume: volume.is_some().then(|| RUNS_MOUNT.to_owned()),
+        ca_bundle: spec.ca_bundle_ref.is_some().then(|| CA_FILE.to_owned()),
         hub: spec.provider.hugging_face.as_ref().map(chosen::hub),
         provider: named(provider, &endpoint)?,
         endpoint,
@@ -150,10 +154,11 @@ pub(crate) fn validate(source: &ModelCatalogSource) -> Result<ValidatedSource, P
     // The contract's waits are those within a run. One that failed has gone through them up to the longest, so the wait
     // for the next run begins where they ended.
     let first_wait = defaults.retry_max;
-    let plan_digest = plan_digest(&target, spec.credentials_ref.as_ref(), volume.as_ref());
+    let plan_digest = plan_digest(&target, spec, volume.as_ref());
     Ok(ValidatedSource {
         plan_digest,
         credential: spec.credentials_ref.clone(),
+        ca_bundle: spec.ca_bundle_ref.clone(),
         volume,
         schedule,
         cron_line,
@@ -232,47 +237,6 @@ fn filter(filter: Option<&Filter>) -> ModelFilter {
         strengths: filter.strengths.clone(),
         min_context_tokens: filter.min_context_tokens.and_then(|tokens| u64::try_from(tokens).ok()),
     }
-}
-
-/// All that shapes the catalog: not its bounds, which only decide whether there is one. The credential counts by its
-/// reference: another key may see other models, its value is nobody's business here.
-fn plan_digest(
-    target: &FetchTarget,
-    credential: Option<&SecretKeyRef>,
-    volume: Option<&RunsVolume>,
-) -> String {
-    let FetchTarget {
-        catalog,
-        provider,
-        endpoint,
-        list_base,
-        include_endpoints,
-        hub,
-        volume: _,
-        filter,
-        timeout_ms: _,
-        max_body_bytes: _,
-        max_models: _,
-    } = target;
-    let mut shape = serde_json::json!({
-        "catalog": catalog,
-        "provider": provider,
-        "endpoint": endpoint,
-        "include_endpoints": include_endpoints,
-        "filter": filter,
-        "credential": credential.map(|reference| [&reference.name, &reference.key]),
-    });
-    // Absent where a source has no such thing, so that the plans of other sources stay what they were.
-    if let Some(base) = list_base {
-        shape["list_base"] = serde_json::json!(base);
-    }
-    if let Some(hub) = hub {
-        shape["hub"] = serde_json::json!(hub);
-    }
-    if let Some(volume) = volume {
-        shape["volume"] = serde_json::json!(volume);
-    }
-    crate::names::sha256(shape.to_string().as_bytes())
 }
 
 #[cfg(test)]
@@ -381,18 +345,5 @@ mod tests {
         let default = DurationText::from(discovery_defaults(CatalogKind::Openrouter).min_interval);
         assert!(problem.contains(&format!("spec.minInterval {default} (the default)")), "{problem}");
         assert!(problem.contains("spec.freshness.maxAge 1m:") || problem.contains("maxAge 1m "), "{problem}");
-    }
-
-    #[test]
-    fn the_plan_changes_with_what_is_fetched_and_not_with_when() {
-        let digest = |spec: serde_json::Value| validate(&source(spec)).unwrap().plan_digest;
-        let plain = digest(serde_json::json!({ "provider": { "openRouter": {} } }));
-        let other_time =
-            digest(serde_json::json!({ "provider": { "openRouter": {} }, "schedule": "0 4 * * *" }));
-        let filtered = digest(
-            serde_json::json!({ "provider": { "openRouter": {} }, "filter": { "include": ["acme/*"] } }),
-        );
-        assert_eq!(plain, other_time);
-        assert_ne!(plain, filtered);
     }
 }
