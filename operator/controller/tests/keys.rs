@@ -66,6 +66,7 @@ async fn plan(State(operator): State<Operator>) -> Json<DiscoveryPlan> {
             provider: ProviderType::Groq,
             endpoint: operator.endpoint,
             list_base: None,
+            ca_bundle: None,
             include_endpoints: false,
             hub: None,
             volume: None,

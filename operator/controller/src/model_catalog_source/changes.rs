@@ -155,9 +155,9 @@ mod tests {
         };
         let (none, today, tomorrow) =
             (ModelCatalogSourceStatus::default(), with("181 days"), with("182 days"));
-        assert_eq!(changes(&none, &today).len(), 1);
-        assert!(changes(&none, &today)[0].warning);
-        assert_eq!(changes(&today, &tomorrow), []);
-        assert_eq!(changes(&tomorrow, &none), []);
+        assert_eq!(changes(&none, &today, &[]).len(), 1);
+        assert!(changes(&none, &today, &[])[0].warning);
+        assert_eq!(changes(&today, &tomorrow, &[]), []);
+        assert_eq!(changes(&tomorrow, &none, &[]), []);
     }
 }
