@@ -79,6 +79,9 @@ impl<'a> Entry<'a> {
                 quoted(&written)
             ));
         };
+        if named.model.is_empty() {
+            return self.left(format!("it names a provider, {}, and no model", quoted(named.prefix)));
+        }
         if named.model.len() > LONGEST_ID || !named.model.bytes().all(|byte| byte.is_ascii_graphic()) {
             return self.left(format!(
                 "its model's id is longer than {LONGEST_ID} letters, or has others than visible ASCII"
