@@ -11,14 +11,13 @@ const ALL: Duration = Duration::from_secs(240);
 const SOON: Duration = Duration::from_secs(120);
 
 /// The example, on a stage of its own.
-fn examples(stage: &Stage) -> String {
-    let python = std::env::var("VOX_PYTHON_IMAGE").unwrap();
+fn examples(stage: &Stage, python: &str) -> String {
     let sources = include_str!("../../examples/providers/sources.yaml");
     let training = include_str!("../../examples/providers/training.yaml");
     let all = format!("{sources}---\n{training}");
     all.replace("every-provider", &stage.namespace)
         .replace("wire.vox-demo.svc", &format!("wire.{}.svc", stage.namespace))
-        .replace("vox-python:demo", &python)
+        .replace("vox-python:demo", python)
 }
 
 /// `name FRESH MODELS` of each source.
@@ -41,8 +40,8 @@ fn models(stage: &Stage, source: &str) -> String {
 #[ignore = "needs a cluster; make test runs it"]
 fn every_family_is_fresh_at_once_and_one_that_breaks_leaves_the_others_alone() {
     let stage = Stage::new("families");
-    let manifest = examples(&stage);
-    apply(&manifest).unwrap();
+    let python = std::env::var("VOX_PYTHON_IMAGE").unwrap();
+    apply(&examples(&stage, &python)).unwrap();
     wait("all sources fresh", ALL, || {
         let all = sources(&stage);
         let stale: Vec<_> = all.iter().filter(|[_, fresh, _]| fresh != "True").collect();
