@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::FIELD_MANAGER;
+use super::build::CAUSE;
 use super::dereference::{Dereferenced, is_controlled_by};
 use crate::names::{APPLIED_ANNOTATION, sha256};
 
@@ -105,7 +106,7 @@ async fn create(api: &Api<Job>, job: &Job) -> Result<(), Error> {
         .create(&PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }, job)
         .await
     {
-        Ok(_) => tracing::info!(name, cause = job.annotations().get("vox.dev/cause"), "started a run"),
+        Ok(_) => tracing::info!(name, cause = job.annotations().get(CAUSE), "started a run"),
         Err(kube::Error::Api(status)) if status.code == 409 => {}
         Err(source) => return Err(Error::Kubernetes { what: format!("Job {name}"), source }),
     }

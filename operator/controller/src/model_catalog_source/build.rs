@@ -77,10 +77,13 @@ pub(crate) fn cron_job(owner: &Owner, source: &ValidatedSource, around: &Surroun
     }))
 }
 
+/// Annotation of a Job: why it was made.
+pub(crate) const CAUSE: &str = "vox.dev/cause";
+
 /// A Job that the operator starts itself: a first discovery, a request, another try.
 pub(crate) fn job(owner: &Owner, source: &ValidatedSource, around: &Surroundings, cause: &str) -> Built<Job> {
     let mut metadata = metadata(owner, &job_name(owner, cause));
-    metadata["annotations"] = json!({ "vox.dev/cause": cause });
+    metadata["annotations"] = json!({ CAUSE: cause });
     serde_json::from_value(json!({
         "apiVersion": "batch/v1",
         "kind": "Job",

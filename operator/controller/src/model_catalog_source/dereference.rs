@@ -10,6 +10,8 @@ use kube::{Resource, ResourceExt as _};
 use vox_crds::ModelCatalogSource;
 use vox_store::catalog::SourceState;
 
+use super::build::CAUSE;
+use super::due::of_request;
 use crate::context::filled;
 use crate::names;
 
@@ -50,6 +52,15 @@ pub(crate) struct JobState {
     pub(crate) name: String,
     pub(crate) created: Timestamp,
     pub(crate) end: Option<JobEnd>,
+    /// Why it was made; none where the schedule made it.
+    pub(crate) cause: Option<String>,
+}
+
+impl JobState {
+    /// Whether it works on this request. The status that says so may not be in the cache yet when its Job is.
+    pub(crate) fn works_on(&self, request: &str) -> bool {
+        self.end.is_none() && self.cause.as_ref().is_some_and(|cause| cause.starts_with(&of_request(request)))
+    }
 }
 
 /// How a Job ended.
@@ -109,6 +120,7 @@ fn job_state(job: &Job) -> JobState {
         name: job.name_any(),
         created: job.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         end: job_end(job),
+        cause: job.annotations().get(CAUSE).cloned(),
     }
 }
 
@@ -124,4 +136,22 @@ fn job_end(job: &Job) -> Option<JobEnd> {
             _ => None,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(cause: &str, end: Option<JobEnd>) -> JobState {
+        let created = Timestamp::UNIX_EPOCH;
+        JobState { name: "a".to_owned(), created, end, cause: Some(cause.to_owned()) }
+    }
+
+    #[test]
+    fn a_run_works_on_the_request_that_it_was_made_for_until_it_ends() {
+        assert!(job("request 1 after nothing", None).works_on("1"));
+        assert!(!job("request 12 after nothing", None).works_on("1"));
+        assert!(!job("plan sha256:0 after nothing", None).works_on("1"));
+        assert!(!job("request 1 after nothing", Some(JobEnd::Complete)).works_on("1"));
+    }
 }

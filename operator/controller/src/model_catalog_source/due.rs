@@ -68,6 +68,11 @@ pub(crate) struct Situation<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// How the cause of a run begins that was requested.
+pub(super) fn of_request(request: &str) -> String {
+    format!("request {request} after ")
+}
+
 /// Decides.
 pub(crate) fn due(source: &ValidatedSource, state: &SourceState, situation: Situation<'_>) -> Due {
     let Situation { requested, handled, running, now, .. } = situation;
@@ -117,7 +122,7 @@ fn wanted(
         if until <= now { Ok(()) } else { Err(until) }
     };
     if let Some(request) = pending {
-        let cause = format!("request {request} after {after}");
+        let cause = format!("{}{after}", of_request(request));
         return match granted(&cause) {
             Ok(()) => start(cause, Request::Granted),
             Err(until) => Due { request: Request::TooSoon(until), missed, ..idle_at(idle) },

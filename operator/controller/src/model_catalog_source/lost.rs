@@ -63,7 +63,7 @@ mod tests {
     }
 
     fn job(name: &str, created: i64, end: Option<JobEnd>) -> JobState {
-        JobState { name: name.to_owned(), created: at(created), end }
+        JobState { name: name.to_owned(), created: at(created), end, cause: None }
     }
 
     fn begun(run: &str, finished: bool) -> SourceState {

@@ -37,7 +37,7 @@ use crate::context::Backoff;
 use crate::control_plane::Shared;
 use build::{Owner, Surroundings};
 use changes::Change;
-use dereference::{Children, Dereferenced};
+use dereference::{Children, Dereferenced, JobState};
 use describe::Observation;
 use due::{Due, Request, Situation};
 use places::{Places, Waiting};
@@ -160,7 +160,7 @@ async fn pass(source: &ModelCatalogSource, context: &Context) -> Result<Action, 
         (Err(_), _) => None,
     };
     let starts = due.as_ref().is_some_and(|due| due.run.is_some()) && refusal.is_none();
-    let (handled, too_soon) = handled(source, due.as_ref(), &before);
+    let (handled, too_soon) = handled(source, due.as_ref(), &before, &live.jobs);
     let overlaid = overlaid(source, verdict.as_ref().ok(), state, context).await;
     let after = describe::describe(&Observation {
         generation: source.metadata.generation,
@@ -315,8 +315,10 @@ fn handled(
     source: &ModelCatalogSource,
     due: Option<&Due>,
     before: &ModelCatalogSourceStatus,
+    jobs: &[JobState],
 ) -> (Option<String>, Option<Change>) {
     let requested = source.annotations().get(REQUESTED_AT).cloned();
+    let under_way = requested.as_ref().is_some_and(|request| jobs.iter().any(|job| job.works_on(request)));
     match due.map(|due| &due.request) {
         Some(Request::Granted) => (requested, None),
         Some(Request::TooSoon(until)) => {
@@ -326,6 +328,7 @@ fn handled(
             );
             (requested, Some(Change { warning: false, reason: reasons::REQUEST_TOO_SOON.to_owned(), note }))
         }
+        Some(Request::Pending) if under_way => (requested, None),
         Some(Request::None | Request::Pending) | None => (before.last_handled_request.clone(), None),
     }
 }
