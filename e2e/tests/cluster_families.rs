@@ -14,8 +14,10 @@ const SOON: Duration = Duration::from_secs(120);
 fn examples(stage: &Stage, python: &str) -> String {
     let sources = include_str!("../../examples/providers/sources.yaml");
     let training = include_str!("../../examples/providers/training.yaml");
-    let all = format!("{sources}---\n{training}");
-    all.replace("every-provider", &stage.namespace)
+    // One after the other, as `cat` gives them.
+    [sources, training]
+        .concat()
+        .replace("every-provider", &stage.namespace)
         .replace("wire.vox-demo.svc", &format!("wire.{}.svc", stage.namespace))
         .replace("vox-python:demo", python)
 }

@@ -30,7 +30,10 @@ async fn checkup(State(shared): State<Shared>) -> Json<Checkup> {
             tracing::warn!(error = &error as &dyn std::error::Error, "failed to look at the database");
             Seen::default()
         }
-        Err(_) => Seen::default(),
+        Err(_) => {
+            tracing::warn!(?DATABASE, "the database did not answer all questions in time");
+            Seen::default()
+        }
     };
     let webhooks = admission::bundle::facts(&shared).await;
     Json(Checkup {

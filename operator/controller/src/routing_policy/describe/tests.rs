@@ -29,21 +29,30 @@ fn published() -> PublishedSnapshot {
     }
 }
 
-/// The status of generation 1, which serves, while these of its tests fail.
-fn serving(previous: &RoutingPolicyStatus, failing: &[&str]) -> RoutingPolicyStatus {
-    let router = router(bootstrap().unwrap().entries);
-    describe(&Observation {
+/// Generation 1 of a policy that serves nothing and of which nothing is wrong.
+const fn seen(previous: &RoutingPolicyStatus) -> Observation<'_> {
+    Observation {
         generation: Some(1),
         previous,
         invalid: None,
         other_defaults: Vec::new(),
         unresolved: Vec::new(),
         missing_keys: Vec::new(),
-        failing: failing.iter().map(|&test| test.to_owned()).collect(),
+        failing: Vec::new(),
         nobody: None,
         leaving: Vec::new(),
-        serving: Some(Serving { generation: 1, router: &router, snapshot: published() }),
+        serving: None,
         now: Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// The status of generation 1, which serves, while these of its tests fail.
+fn serving(previous: &RoutingPolicyStatus, failing: &[&str]) -> RoutingPolicyStatus {
+    let router = router(bootstrap().unwrap().entries);
+    describe(&Observation {
+        failing: failing.iter().map(|&test| test.to_owned()).collect(),
+        serving: Some(Serving { generation: 1, router: &router, snapshot: published() }),
+        ..seen(previous)
     })
 }
 
@@ -74,17 +83,8 @@ fn a_model_in_quarantine_is_a_condition_for_as_long_as_it_is_there() {
         Arc::make_mut(&mut deployments.deployments[0]).quarantines = quarantines;
         let router = Router::new(deployments);
         describe(&Observation {
-            generation: Some(1),
-            previous: &RoutingPolicyStatus::default(),
-            invalid: None,
-            other_defaults: Vec::new(),
-            unresolved: Vec::new(),
-            missing_keys: Vec::new(),
-            failing: Vec::new(),
-            nobody: None,
-            leaving: Vec::new(),
             serving: Some(Serving { generation: 1, router: &router, snapshot: published() }),
-            now: Timestamp::UNIX_EPOCH,
+            ..seen(&RoutingPolicyStatus::default())
         })
     };
     let fell = Quarantine { category: TaskCategory::Chat, was_per_mille: 970, is_per_mille: 400 };
@@ -109,19 +109,7 @@ fn a_policy_that_names_models_that_leave_says_so_for_as_long_as_it_does() {
         replaced_by: None,
     };
     let status = |leaving: Vec<LeavingModel>| {
-        describe(&Observation {
-            generation: Some(1),
-            previous: &RoutingPolicyStatus::default(),
-            invalid: None,
-            other_defaults: Vec::new(),
-            unresolved: Vec::new(),
-            missing_keys: Vec::new(),
-            failing: Vec::new(),
-            nobody: None,
-            leaving,
-            serving: None,
-            now: Timestamp::UNIX_EPOCH,
-        })
+        describe(&Observation { leaving, ..seen(&RoutingPolicyStatus::default()) })
     };
     let of = |status: &RoutingPolicyStatus| {
         status.conditions.iter().find(|one| one.type_ == types::MODELS_LEAVING).cloned()
@@ -160,17 +148,10 @@ fn told_of(unresolved: Option<bool>, missing_keys: &[&str]) -> (Condition, Condi
         has_models,
     });
     let status = describe(&Observation {
-        generation: Some(1),
-        previous: &RoutingPolicyStatus::default(),
-        invalid: None,
-        other_defaults: Vec::new(),
         unresolved: unresolved.into_iter().collect(),
         missing_keys: missing_keys.iter().map(|&key| key.to_owned()).collect(),
-        failing: Vec::new(),
-        nobody: None,
-        leaving: Vec::new(),
         serving: Some(Serving { generation: 1, router: &router, snapshot: published() }),
-        now: Timestamp::UNIX_EPOCH,
+        ..seen(&RoutingPolicyStatus::default())
     });
     let condition = |kind| status.conditions.iter().find(|one| one.type_ == kind).unwrap().clone();
     (condition(types::PROGRAMMED), condition(types::RESOLVED_REFS))
