@@ -194,8 +194,8 @@ pub(crate) enum ScheduledCommand {
 /// `vox catalog`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CatalogCommand {
-    /// The sources, with the age of their catalogs.
-    List,
+    /// The sources, with the age of their catalogs; with --source the models of that one, as `vox catalog show` has them.
+    List(ListArgs),
     /// The models of one source, with their prices.
     ///
     /// The operator answers this, over a port-forward to one of its pods: it takes verb create on pods/portforward in the
@@ -219,12 +219,28 @@ pub(crate) struct DiffArgs {
     pub(crate) source: Option<SourceName>,
 }
 
+/// `vox catalog list`.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct ListArgs {
+    /// The models of this source instead of the sources.
+    #[arg(long, value_name = "[NAMESPACE/]NAME", conflicts_with = "all_namespaces")]
+    pub(crate) source: Option<SourceName>,
+}
+
 /// `vox catalog show`.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct ShowArgs {
     /// Which source.
     #[arg(value_name = "[NAMESPACE/]NAME")]
     pub(crate) source: SourceName,
+    /// Which of its models.
+    #[command(flatten)]
+    pub(crate) models: ModelFilter,
+}
+
+/// Which models of a catalog are shown: those that pass all that is given.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct ModelFilter {
     /// Only models whose id contains this, in upper or lower case.
     #[arg(long, value_name = "SUBSTRING")]
     pub(crate) filter: Option<String>,

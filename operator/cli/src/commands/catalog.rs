@@ -10,7 +10,7 @@ use vox_contracts::entry::{ModelCatalog, ModelCatalogEntry};
 use vox_crds::ModelCatalogSource;
 use vox_crds::conditions::types;
 
-use crate::args::ShowArgs;
+use crate::args::{ListArgs, ModelFilter, ShowArgs};
 use crate::cluster::{self, Cluster, Operator, condition};
 use crate::error::{Error, Exit};
 use crate::freshness::Freshness;
@@ -64,7 +64,10 @@ impl Row {
     }
 }
 
-pub(super) async fn list(cluster: &Cluster, output: Format) -> Result<Exit, Error> {
+pub(super) async fn list(cluster: &Cluster, args: ListArgs, output: Format) -> Result<Exit, Error> {
+    if let Some(source) = args.source {
+        return show(cluster, &ShowArgs { source, models: ModelFilter::default() }, output).await;
+    }
     let sources = Progress::during("reading the sources", cluster::list(cluster, &cluster.place)).await?;
     let now = Timestamp::now();
     let rows: Vec<Row> = sources.iter().map(|source| Row::of(source, now)).collect();
@@ -110,7 +113,7 @@ pub(super) async fn show(cluster: &Cluster, args: &ShowArgs, output: Format) -> 
         return Err(Error::NotFound(reason));
     };
     let all = catalog.entries.len();
-    catalog.entries.retain(|entry| wanted(entry, args));
+    catalog.entries.retain(|entry| wanted(entry, &args.models));
     output.print(&catalog, || entries_table(&catalog))?;
     if output == Format::Table && catalog.entries.len() < all {
         say(&format!("{} of {all} models", catalog.entries.len()));
@@ -128,7 +131,7 @@ fn unpublished(source: &ModelCatalogSource) -> String {
     )
 }
 
-fn wanted(entry: &ModelCatalogEntry, args: &ShowArgs) -> bool {
+fn wanted(entry: &ModelCatalogEntry, args: &ModelFilter) -> bool {
     let named = |filter: &String| entry.model_id.to_lowercase().contains(&filter.to_lowercase());
     args.filter.as_ref().is_none_or(named)
         && args.tier.is_none_or(|tier| entry.tier == tier)
@@ -190,8 +193,8 @@ mod tests {
         .unwrap()
     }
 
-    fn args(filter: Option<&str>, tier: Option<ModelTier>, strength: Option<StrengthTag>) -> ShowArgs {
-        ShowArgs { source: "shop/a".parse().unwrap(), filter: filter.map(str::to_owned), tier, strength }
+    fn args(filter: Option<&str>, tier: Option<ModelTier>, strength: Option<StrengthTag>) -> ModelFilter {
+        ModelFilter { filter: filter.map(str::to_owned), tier, strength }
     }
 
     #[test]
@@ -207,7 +210,7 @@ mod tests {
 
     #[test]
     fn every_filter_that_is_set_must_hold() {
-        let kept = |args: ShowArgs| catalog().entries.iter().filter(|entry| wanted(entry, &args)).count();
+        let kept = |args: ModelFilter| catalog().entries.iter().filter(|entry| wanted(entry, &args)).count();
         assert_eq!(kept(args(None, None, None)), 4);
         assert_eq!(kept(args(Some("ROUTER"), None, None)), 1);
         assert_eq!(kept(args(None, Some(ModelTier::Economy), None)), 2);

@@ -36,7 +36,9 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Error> {
         Command::Scheduled(ScheduledCommand::List) => {
             scheduled::list(&Cluster::new(&global).await?, output).await
         }
-        Command::Catalog(CatalogCommand::List) => catalog::list(&Cluster::new(&global).await?, output).await,
+        Command::Catalog(CatalogCommand::List(args)) => {
+            catalog::list(&Cluster::new(&global).await?, args, output).await
+        }
         Command::Catalog(CatalogCommand::Show(args)) => {
             catalog::show(&Cluster::new(&global).await?, &args, output).await
         }
