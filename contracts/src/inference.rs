@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::{RegexSet, RegexSetBuilder};
 use rust_decimal::Decimal;
 
-use crate::entry::{LongContextPrice, Pricing};
+use crate::entry::{BatchPrice, HourPrice, LongContextPrice, Pricing};
 use crate::generated::overlay::{OverlayPrice, PRICES};
 use crate::generated::providers::ProviderType;
 use crate::generated::routing::{
@@ -163,21 +163,31 @@ pub fn overlay_price(provider: &ProviderType, name: &str) -> Option<&'static Ove
 pub fn overlay_pricing(provider: &ProviderType, name: &str) -> Option<Pricing> {
     let row = overlay_price(provider, name)?;
     let read = |text: &str| text.parse::<UsdPerMTok>().ok();
+    let long_context = row.long_context.map(|price| LongContextPrice {
+        above_input_tokens: price.above_input_tokens,
+        input_usd_per_mtok: read(price.input_usd_per_mtok),
+        output_usd_per_mtok: read(price.output_usd_per_mtok),
+        cache_read_usd_per_mtok: price.cache_read_usd_per_mtok.and_then(read),
+    });
+    let hours = row.hours.iter().map(|price| HourPrice {
+        utc_start: price.utc_start.to_owned(),
+        utc_end: price.utc_end.to_owned(),
+        above_input_tokens: None,
+        input_usd_per_mtok: read(price.input_usd_per_mtok),
+        output_usd_per_mtok: read(price.output_usd_per_mtok),
+        cache_read_usd_per_mtok: price.cache_read_usd_per_mtok.and_then(read),
+    });
     Some(Pricing {
         input_usd_per_mtok: read(row.input_usd_per_mtok),
         output_usd_per_mtok: read(row.output_usd_per_mtok),
         cache_read_usd_per_mtok: row.cache_read_usd_per_mtok.and_then(read),
         cache_write_usd_per_mtok: row.cache_write_usd_per_mtok.and_then(read),
-        long_context: row
-            .long_context
-            .map(|(above_input_tokens, input, output)| LongContextPrice {
-                above_input_tokens,
-                input_usd_per_mtok: read(input),
-                output_usd_per_mtok: read(output),
-                cache_read_usd_per_mtok: None,
-            })
-            .into_iter()
-            .collect(),
+        long_context: long_context.into_iter().collect(),
+        batch: row.batch.map(|(input, output)| BatchPrice {
+            input_usd_per_mtok: read(input),
+            output_usd_per_mtok: read(output),
+        }),
+        hours: hours.collect(),
         ..Pricing::default()
     })
 }

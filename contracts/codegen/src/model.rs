@@ -5,7 +5,7 @@ mod overlay;
 
 use serde::Deserialize;
 
-pub(crate) use overlay::{Overlay, OverlayLongContext, OverlayPrice};
+pub(crate) use overlay::{Overlay, OverlayBatch, OverlayHours, OverlayLongContext, OverlayPrice};
 
 /// A name that becomes an enum variant, with the sentence that becomes its documentation.
 #[derive(Debug, Clone, Deserialize)]

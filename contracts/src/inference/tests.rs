@@ -205,3 +205,21 @@ fn overlay_prices_are_of_their_provider_only() {
     assert!(found > 1);
     assert_eq!(overlay_pricing(&ProviderType::Anthropic, "x"), None);
 }
+
+#[test]
+fn prices_of_the_overlay_for_long_prompts_batches_and_hours_are_kept_beside_the_plain_ones() {
+    let price = |text: &str| Some(text.parse::<UsdPerMTok>().unwrap());
+    let haiku = overlay_pricing(&ProviderType::Anthropic, "claude-haiku-5-5").unwrap();
+    let [long] = &haiku.long_context[..] else { panic!("one step: {haiku:?}") };
+    assert!(long.above_input_tokens > 0 && long.cache_read_usd_per_mtok > haiku.cache_read_usd_per_mtok);
+    let batch = haiku.batch.unwrap();
+    assert!(batch.input_usd_per_mtok < haiku.input_usd_per_mtok);
+    assert!(batch.output_usd_per_mtok < haiku.output_usd_per_mtok);
+
+    let flash = overlay_pricing(&ProviderType::DeepSeek, "deepseek-flash").unwrap();
+    let [morning, rest] = &flash.hours[..] else { panic!("two spans of hours: {flash:?}") };
+    assert_eq!((morning.utc_start.as_str(), rest.utc_end.as_str()), ("04:00", "01:00"));
+    for hours in [morning, rest] {
+        assert!(hours.input_usd_per_mtok < flash.input_usd_per_mtok && hours.input_usd_per_mtok > price("0"));
+    }
+}

@@ -191,11 +191,12 @@ fn prices(contracts: &Contracts, provider: &Provider) -> String {
     for price in overlay(contracts, provider) {
         let _ = writeln!(
             rows,
-            "| `{}` | {} | {} | {} | {} | {} |",
+            "| `{}` | {} | {} | {} | {} | {} | {} |",
             price.pattern.replace('|', "\\|"),
             price.input_usd_per_mtok,
             price.output_usd_per_mtok,
             price.cache_read_usd_per_mtok.as_deref().unwrap_or("–"),
+            other_prices(price),
             price.as_of,
             price.source
         );
@@ -206,6 +207,29 @@ fn prices(contracts: &Contracts, provider: &Provider) -> String {
     format!(
         "\n## Prices\n\nUSD per million tokens, from the [overlay](../reference/contracts/provider-pricing-overlay.md), for \
          models whose id fits; the first that fits holds.\n\n\
-         | models | input | output | cached input | as of | source |\n| --- | ---: | ---: | ---: | --- | --- |\n{rows}"
+         | models | input | output | cached input | else, input / output | as of | source |\n\
+         | --- | ---: | ---: | ---: | --- | --- | --- |\n{rows}"
     )
+}
+
+/// What long prompts cost, calls that may wait, and calls at hours of the day.
+fn other_prices(price: &OverlayPrice) -> String {
+    let long = price.long_context.iter().map(|long| {
+        format!(
+            "above {} tokens {} / {}",
+            long.above_input_tokens, long.input_usd_per_mtok, long.output_usd_per_mtok
+        )
+    });
+    let batch = price
+        .batch
+        .iter()
+        .map(|batch| format!("batch {} / {}", batch.input_usd_per_mtok, batch.output_usd_per_mtok));
+    let hours = price.hours.iter().map(|hours| {
+        format!(
+            "{} to {} UTC {} / {}",
+            hours.utc_start, hours.utc_end, hours.input_usd_per_mtok, hours.output_usd_per_mtok
+        )
+    });
+    let all: Vec<String> = long.chain(batch).chain(hours).collect();
+    if all.is_empty() { "–".to_owned() } else { all.join("; ") }
 }

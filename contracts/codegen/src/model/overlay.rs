@@ -7,6 +7,22 @@ pub(crate) struct OverlayLongContext {
     pub(crate) above_input_tokens: u64,
     pub(crate) input_usd_per_mtok: String,
     pub(crate) output_usd_per_mtok: String,
+    pub(crate) cache_read_usd_per_mtok: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct OverlayBatch {
+    pub(crate) input_usd_per_mtok: String,
+    pub(crate) output_usd_per_mtok: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct OverlayHours {
+    pub(crate) utc_start: String,
+    pub(crate) utc_end: String,
+    pub(crate) input_usd_per_mtok: String,
+    pub(crate) output_usd_per_mtok: String,
+    pub(crate) cache_read_usd_per_mtok: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -18,6 +34,9 @@ pub(crate) struct OverlayPrice {
     pub(crate) cache_read_usd_per_mtok: Option<String>,
     pub(crate) cache_write_usd_per_mtok: Option<String>,
     pub(crate) long_context: Option<OverlayLongContext>,
+    pub(crate) batch: Option<OverlayBatch>,
+    #[serde(default)]
+    pub(crate) hours: Vec<OverlayHours>,
     pub(crate) vendor_page: String,
     pub(crate) source: String,
     pub(crate) as_of: String,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{drift_guard, header, option_str};
-use crate::model::{Overlay, OverlayLongContext, Providers};
+use crate::model::{Overlay, OverlayBatch, OverlayHours, OverlayLongContext, Providers};
 
 const CONTRACT: &str = "provider-pricing-overlay.v1.yaml";
 
@@ -28,14 +28,46 @@ pub struct OverlayPrice {
     pub cache_read_usd_per_mtok: Option<&'static str>,
     /// Input written to the provider's cache, at its shortest life.
     pub cache_write_usd_per_mtok: Option<&'static str>,
-    /// Dearer prices of long prompts: above how many input tokens, input, output.
-    pub long_context: Option<(u64, &'static str, &'static str)>,
+    /// Dearer prices of long prompts.
+    pub long_context: Option<OverlayLongContext>,
+    /// Input and output of the provider's batch API.
+    pub batch: Option<(&'static str, &'static str)>,
+    /// Other prices at hours of the day; where two hold, the later one does.
+    pub hours: &'static [OverlayHours],
     /// Where the vendor publishes its prices.
     pub vendor_page: &'static str,
     /// What the figures were read from.
     pub source: &'static str,
     /// The day on which they were read.
     pub as_of: &'static str,
+}
+
+/// Prices that hold above a prompt length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OverlayLongContext {
+    /// For prompts strictly longer than this.
+    pub above_input_tokens: u64,
+    /// Input.
+    pub input_usd_per_mtok: &'static str,
+    /// Output.
+    pub output_usd_per_mtok: &'static str,
+    /// Input read from the provider's cache.
+    pub cache_read_usd_per_mtok: Option<&'static str>,
+}
+
+/// Prices that hold between two times of the day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OverlayHours {
+    /// From this time on, `HH:MM` UTC.
+    pub utc_start: &'static str,
+    /// Until before this time, `HH:MM` UTC; earlier than the start, it is of the next day.
+    pub utc_end: &'static str,
+    /// Input.
+    pub input_usd_per_mtok: &'static str,
+    /// Output.
+    pub output_usd_per_mtok: &'static str,
+    /// Input read from the provider's cache.
+    pub cache_read_usd_per_mtok: Option<&'static str>,
 }
 
 "#;
@@ -55,13 +87,15 @@ pub(crate) fn render(contract: &Overlay, providers: &Providers, bytes: &[u8]) ->
             rows,
             "OverlayPrice {{ provider: ProviderType::{provider}, pattern: {:?}, input_usd_per_mtok: {:?}, \
              output_usd_per_mtok: {:?}, cache_read_usd_per_mtok: {}, cache_write_usd_per_mtok: {}, \
-             long_context: {}, vendor_page: {:?}, source: {:?}, as_of: {:?} }},",
+             long_context: {}, batch: {}, hours: &[{}], vendor_page: {:?}, source: {:?}, as_of: {:?} }},",
             price.pattern,
             price.input_usd_per_mtok,
             price.output_usd_per_mtok,
             option_str(price.cache_read_usd_per_mtok.as_deref()),
             option_str(price.cache_write_usd_per_mtok.as_deref()),
             price.long_context.as_ref().map_or_else(|| "None".to_owned(), long_context),
+            price.batch.as_ref().map_or_else(|| "None".to_owned(), batch),
+            price.hours.iter().map(hours).collect::<String>(),
             price.vendor_page,
             price.source,
             price.as_of,
@@ -82,9 +116,27 @@ pub(crate) fn render(contract: &Overlay, providers: &Providers, bytes: &[u8]) ->
 
 fn long_context(price: &OverlayLongContext) -> String {
     format!(
-        "Some(({}, {:?}, {:?}))",
+        "Some(OverlayLongContext {{ above_input_tokens: {}, input_usd_per_mtok: {:?}, output_usd_per_mtok: {:?}, \
+         cache_read_usd_per_mtok: {} }})",
         super::grouped(price.above_input_tokens),
         price.input_usd_per_mtok,
-        price.output_usd_per_mtok
+        price.output_usd_per_mtok,
+        option_str(price.cache_read_usd_per_mtok.as_deref()),
+    )
+}
+
+fn batch(price: &OverlayBatch) -> String {
+    format!("Some(({:?}, {:?}))", price.input_usd_per_mtok, price.output_usd_per_mtok)
+}
+
+fn hours(price: &OverlayHours) -> String {
+    format!(
+        "OverlayHours {{ utc_start: {:?}, utc_end: {:?}, input_usd_per_mtok: {:?}, output_usd_per_mtok: {:?}, \
+         cache_read_usd_per_mtok: {} }},",
+        price.utc_start,
+        price.utc_end,
+        price.input_usd_per_mtok,
+        price.output_usd_per_mtok,
+        option_str(price.cache_read_usd_per_mtok.as_deref()),
     )
 }

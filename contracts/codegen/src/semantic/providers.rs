@@ -6,7 +6,7 @@ use url::Url;
 
 use super::Findings;
 use crate::load::Contracts;
-use crate::model::Named;
+use crate::model::{Named, OverlayPrice};
 
 fn names(values: &[Named]) -> BTreeSet<&str> {
     values.iter().map(|value| value.name.as_str()).collect()
@@ -103,6 +103,43 @@ fn base_url(findings: &mut Findings, at: impl std::fmt::Display, url: Option<&st
     }
 }
 
+/// Those of long prompts, of calls that may wait, and of hours of the day; the last may not be dearer than the plain ones,
+/// which budgets reckon with.
+fn other_prices(findings: &mut Findings, at: &str, price: &OverlayPrice) {
+    let long = price.long_context.iter().flat_map(|long| {
+        [
+            ("long_context/input_usd_per_mtok".to_owned(), &long.input_usd_per_mtok),
+            ("long_context/output_usd_per_mtok".to_owned(), &long.output_usd_per_mtok),
+        ]
+    });
+    let batch = price.batch.iter().flat_map(|batch| {
+        [
+            ("batch/input_usd_per_mtok".to_owned(), &batch.input_usd_per_mtok),
+            ("batch/output_usd_per_mtok".to_owned(), &batch.output_usd_per_mtok),
+        ]
+    });
+    let hours = price.hours.iter().enumerate().flat_map(|(index, hours)| {
+        [
+            (format!("hours/{index}/input_usd_per_mtok"), &hours.input_usd_per_mtok),
+            (format!("hours/{index}/output_usd_per_mtok"), &hours.output_usd_per_mtok),
+        ]
+    });
+    for (field, text) in long.chain(batch).chain(hours) {
+        findings.decimal(format_args!("{at}/{field}"), text);
+    }
+    let number = |text: &str| text.parse::<f64>().unwrap_or_default();
+    for (index, hours) in price.hours.iter().enumerate() {
+        if number(&hours.input_usd_per_mtok) > number(&price.input_usd_per_mtok)
+            || number(&hours.output_usd_per_mtok) > number(&price.output_usd_per_mtok)
+        {
+            findings.add(
+                format_args!("{at}/hours/{index}"),
+                "dearer than the plain price, which must be that of the dearest hours".to_owned(),
+            );
+        }
+    }
+}
+
 pub(crate) fn check_overlay(contracts: &Contracts) -> Findings {
     let mut findings = Findings::new("provider-pricing-overlay.v1.yaml");
     let providers = &contracts.providers.providers;
@@ -129,6 +166,7 @@ pub(crate) fn check_overlay(contracts: &Contracts) -> Findings {
                 findings.decimal(format_args!("{at}/{field}"), text);
             }
         }
+        other_prices(&mut findings, &at, price);
         for (field, url) in [("vendor_page", &price.vendor_page), ("source", &price.source)] {
             if let Err(error) = Url::parse(url) {
                 findings.add(format_args!("{at}/{field}"), format!("{url:?} is no URL: {error}"));
