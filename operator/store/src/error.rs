@@ -67,6 +67,18 @@ impl Error {
         !code.is_some_and(|code| ["22", "23", "42"].iter().any(|class| code.starts_with(class)))
     }
 
+    /// Why a row is refused for what is in it: SQLSTATE classes 22 (data) and 23 (constraint); other rows may be fine. The
+    /// database's own message is left out, as it can quote the row.
+    pub(crate) fn of_the_data(&self) -> Option<String> {
+        let Self::Query(error) = self else { return None };
+        let error = error.as_database_error()?;
+        let code = error.code().filter(|code| code.starts_with("22") || code.starts_with("23"))?;
+        let of =
+            |what: &str, name: Option<&str>| name.map_or_else(String::new, |name| format!(", {what} {name}"));
+        let (table, constraint) = (of("table", error.table()), of("constraint", error.constraint()));
+        Some(format!("SQLSTATE {code}{table}{constraint}"))
+    }
+
     /// A migration fails because the database is away (try again) or because of what is in it (do not).
     pub(crate) fn from_migration(error: sqlx::migrate::MigrateError) -> Self {
         match error {

@@ -5,12 +5,14 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row as _};
 use support::{connection, store};
 use uuid::Uuid;
 use vox_store::Store;
-use vox_store::outcome::{Batch, Stored, day};
+use vox_store::outcome::{Batch, Refused, Stored, day, untakable};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -54,9 +56,13 @@ fn unsure(id: Uuid, decision: Uuid) -> Value {
     feedback(id, decision, json!({"abstain": true, "confidence": 0.2}))
 }
 
+fn body(lines: &[Value]) -> Vec<u8> {
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    lines.join("\n").into_bytes()
+}
+
 fn batch(lines: &[Value]) -> Batch {
-    let body: Vec<String> = lines.iter().map(Value::to_string).collect();
-    Batch::read("shop", body.join("\n").as_bytes())
+    Batch::read("shop", &body(lines))
 }
 
 /// How many lines were stored, were there and became penalties.
@@ -131,15 +137,35 @@ async fn two_batches_of_the_same_lines_at_once_are_there_once() {
 }
 
 #[tokio::test]
-async fn a_batch_that_fails_in_its_middle_leaves_nothing() {
+async fn a_call_that_the_database_does_not_take_leaves_nothing_and_keeps_no_other_out() {
     let Some(store) = store("outcomes_half").await else { return };
     execute("outcomes_half", "ALTER TABLE llm_attempt ADD CHECK (number < 3)").await;
-    let lines = [call(id(now_ms(), 1), 1), call(id(now_ms(), 2), 3)];
-    assert!(store.store_outcomes("shop", "pod", &batch(&lines)).await.is_err());
+    let bad = id(now_ms(), 77);
+    let mut lines = calls(40);
+    lines.insert(20, call(bad, 3));
+    lines.push(feedback(id(now_ms(), 900), id(now_ms(), 1), json!({"thumb": "up"})));
+    let why = "SQLSTATE 23514, table llm_attempt_default, constraint llm_attempt_number_check";
+    let not_taken = BTreeMap::from([(bad, why.to_owned())]);
+    let told = |new, repeated| Stored { untakable: not_taken.clone(), ..stored(new, repeated) };
+    assert_eq!(put(&store, &lines).await, told(41, 0));
+    let refused = untakable("shop", &body(&lines), &not_taken);
+    assert_eq!(refused, [(21, Refused::Untakable(why.to_owned()))]);
+    assert_eq!(put(&store, &lines).await, told(0, 41));
     let left = [count("outcomes_half", "llm_interaction").await, count("outcomes_half", "llm_attempt").await];
-    assert_eq!(left, [0, 0]);
+    assert_eq!(left, [40, 80]);
     execute("outcomes_half", "ALTER TABLE llm_attempt DROP CONSTRAINT llm_attempt_number_check").await;
-    assert_eq!(put(&store, &lines).await, stored(2, 0));
+    assert_eq!(put(&store, &lines).await, stored(1, 41));
+}
+
+#[tokio::test]
+async fn a_database_that_takes_hardly_any_line_is_wrong_itself_and_none_is_given_up() {
+    let Some(store) = store("outcomes_wrong").await else { return };
+    execute("outcomes_wrong", "ALTER TABLE llm_attempt ADD CHECK (number < 2)").await;
+    let lines = calls(40);
+    assert!(store.store_outcomes("shop", "pod", &batch(&lines)).await.is_err());
+    assert_eq!(count("outcomes_wrong", "llm_interaction").await, 0);
+    execute("outcomes_wrong", "ALTER TABLE llm_attempt DROP CONSTRAINT llm_attempt_number_check").await;
+    assert_eq!(put(&store, &lines).await, stored(40, 0));
 }
 
 #[tokio::test]

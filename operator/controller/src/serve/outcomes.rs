@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use vox_contracts::outcome::{LARGEST_BODY, OutcomesReceipt, Refusal, TOLD};
 use vox_otlp::Offered;
 use vox_store::Store;
-use vox_store::outcome::Batch;
+use vox_store::outcome::{Batch, untakable};
 
 use super::auth::{Authenticator, Shown};
 use super::problem::Problem;
@@ -143,9 +143,12 @@ impl Intake {
         // Some thousand lines keep a thread for as long as they keep the database. A caller that goes away does not stop
         // it, so the places stay taken until it has ended.
         let read = tokio::task::spawn_blocking(move || (Batch::read(&of, &lines), held, turn)).await;
-        let (batch, _held, _turn) =
+        let (mut batch, _held, _turn) =
             read.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", "failed"))?;
         let stored = store.store_outcomes(namespace, sidecar, &batch).await?;
+        if !stored.untakable.is_empty() {
+            batch.refused.extend(untakable(namespace, &body, &stored.untakable));
+        }
         metrics.outcomes(&stored, batch.refused.iter().map(|(_, refused)| refused.reason()), begun);
         let told = batch.refused.iter().take(TOLD);
         let refusals: Vec<Refusal> =

@@ -1,5 +1,6 @@
 //! Lines of a sidecar's spool as rows. Pure: what was refused once is refused again.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -56,6 +57,21 @@ impl Batch {
         }
         batch
     }
+}
+
+/// The lines of a body that the database did not take, by their number from 1. Reads the body again: for the rare case that
+/// there are some.
+#[must_use]
+pub fn untakable(namespace: &str, body: &[u8], ids: &BTreeMap<Uuid, String>) -> Vec<(u64, Refused)> {
+    let why = |line: &[u8]| {
+        let id = match Record::read(namespace, line).ok()? {
+            Record::Call(call) => call.decision,
+            Record::Feedback(feedback) => feedback.feedback,
+        };
+        ids.get(&id).cloned().map(Refused::Untakable)
+    };
+    let lines = (1..).zip(body.split(|byte| *byte == b'\n'));
+    lines.filter_map(|(number, line)| Some((number, why(line)?))).collect()
 }
 
 enum Record {

@@ -27,6 +27,9 @@ pub enum Refused {
     /// A pod speaks for its own namespace only.
     #[error("vox.policy is not of the caller's namespace")]
     Namespace,
+    /// The database says so, of a line that its reader took.
+    #[error("the database does not take it: {0}")]
+    Untakable(String),
     /// Its session begins with no registered prefix.
     #[error("vox.session.id begins with no registered prefix")]
     Session,
@@ -45,6 +48,7 @@ impl Refused {
             Self::Missing(_) => "missing",
             Self::Id(_) => "id",
             Self::Namespace => "namespace",
+            Self::Untakable(_) => "untakable",
             Self::Session => "session",
         }
     }
