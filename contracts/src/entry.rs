@@ -25,6 +25,10 @@ pub struct ModelCatalogEntry {
     /// Who made it (`anthropic`, `qwen`), by the `families` rules of the routing contract.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family: Option<String>,
+    /// Which model it is, whoever serves it, by the `identity` rules of the routing contract. Deployments of one model share
+    /// it; absent where the id tells no particular model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
     /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
@@ -98,6 +102,7 @@ impl ModelCatalogEntry {
             model_id,
             provider,
             family: None,
+            identity: None,
             display_name: None,
             context_length_tokens: None,
             max_output_tokens: None,

@@ -9,6 +9,7 @@ pub mod checkup;
 pub mod discovery;
 pub mod entry;
 pub mod generated;
+pub mod identity;
 pub mod inference;
 pub mod model_key;
 pub mod outcome;

@@ -1,10 +1,12 @@
 //! The contracts as types: what the renderers and the cross-file checks read. The JSON Schemas say more; a document
 //! reaches these types only after its schema has accepted it.
 
+mod identity;
 mod overlay;
 
 use serde::Deserialize;
 
+pub(crate) use identity::Identity;
 pub(crate) use overlay::{Overlay, OverlayBatch, OverlayHours, OverlayLongContext, OverlayPrice};
 
 /// A name that becomes an enum variant, with the sentence that becomes its documentation.
@@ -289,6 +291,7 @@ pub(crate) struct Routing {
     pub(crate) scoring: Scoring,
     pub(crate) strength_inference: Vec<InferenceRule>,
     pub(crate) families: Vec<Family>,
+    pub(crate) identity: Identity,
     pub(crate) premium_alias: Vec<PremiumAlias>,
     pub(crate) request_classification: Vec<RequestRule>,
     pub(crate) generic_fallback: String,

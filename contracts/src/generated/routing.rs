@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::UnknownName;
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0x351a37cbde4c1d0d_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0x0387ce1f00ad606f_u64,
     "contracts/orchestration/model-routing.v1.yaml changed: run `make generate`"
 );
 
@@ -655,6 +655,15 @@ pub struct FamilyRule {
     pub pattern: &'static str,
     /// The family.
     pub family: &'static str,
+}
+
+/// A pattern in ids or names, and what comes in place of all that it matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdentityRule {
+    /// The pattern, over lower case.
+    pub pattern: &'static str,
+    /// What comes in its place; `${1}` is the first group.
+    pub replacement: &'static str,
 }
 
 /// Which models a category goes to when a request is at its most complex.
@@ -1386,6 +1395,99 @@ pub const PREMIUM_ALIASES: &[PremiumAlias] = &[
     PremiumAlias { category: TaskCategory::Research, family: "google", tier: ModelTier::Pro },
     PremiumAlias { category: TaskCategory::Planning, family: "anthropic", tier: ModelTier::Premium },
     PremiumAlias { category: TaskCategory::Reasoning, family: "openai", tier: ModelTier::Pro },
+];
+
+/// Ids that are an identity of their own.
+pub const IDENTITY_OWN: &str = "^ft:|^own/|(^|/)mens[-/]|[-_.]lora([-_.:]|$)";
+
+/// Identities that would tell no particular model, and are none.
+pub const IDENTITY_INDEFINITE: &str = "^(default|model|auto|router|model-router|base|main|chat|latest|prod|production|staging|test|dev|local|llm|vllm|assistant|completion|embed|embeddings?|large|medium|small|mini|fast|smart)$|-latest$|^deepseek/deepseek-(chat|reasoner)$|^mistral/mi(ni)?stral-(tiny|small|medium|large)$|^google/gemini-(pro|flash|flash-lite)$|^anthropic/claude(-(opus|sonnet|haiku))?$";
+
+/// Names that tell a size.
+pub const IDENTITY_SIZE: &str = "(^|-)(\\d+x)?\\d+(\\.\\d+)?[bmt](-|$)";
+
+/// What is rewritten in an id, in order, again until none changes it.
+pub const IDENTITY_RULES: &[IdentityRule] = &[
+    IdentityRule {
+        pattern: "((?:^|/)meta-llama/(?:meta-)?(?:code)?llama-[0-9.]+-[0-9]+b)(:free)?$",
+        replacement: "${1}-base",
+    },
+    IdentityRule {
+        pattern: "((?:^|/)qwen/qwen(?:1\\.5|2|2\\.5)(?:-[a-z]+)?-[0-9.]+b)$",
+        replacement: "${1}-base",
+    },
+    IdentityRule {
+        pattern: "/([^/:]+):(?:fastest|cheapest|preferred|groq|cerebras|together|fireworks-ai|sambanova|novita|nebius|hyperbolic|nscale|featherless-ai|hf-inference|cohere|scaleway|publicai|zai-org|ovhcloud|wavespeed|baseten|deepinfra)$",
+        replacement: "/${1}",
+    },
+    IdentityRule { pattern: "^.*/([^/]+)$", replacement: "${1}" },
+    IdentityRule { pattern: "^~", replacement: "" },
+    IdentityRule {
+        pattern: "^(?:us|us-gov|eu|apac|ap|jp|au|ca|sa|me|af|mx|il|global)\\.([a-z])",
+        replacement: "${1}",
+    },
+    IdentityRule { pattern: "^deepseek\\.(r1|v3\\.[1-9])", replacement: "deepseek-${1}" },
+    IdentityRule {
+        pattern: "^(?:anthropic|meta|amazon|mistral|cohere|ai21|deepseek|qwen|openai|google|nvidia|moonshot|moonshotai|minimax|zai|stability|writer|luma|twelvelabs|xai|ibm|microsoft)\\.([a-z])",
+        replacement: "${1}",
+    },
+    IdentityRule {
+        pattern: "^(?:databricks-|azure-)?(?:meta-|anthropic-|cohere-|ai21-|c4ai-|openai-)?((?:code)?llama|claude|command-|embed-|rerank-|aya-|jamba|gpt-|gemini|gemma|qwen)",
+        replacement: "${1}",
+    },
+    IdentityRule { pattern: "^(gemma-?\\d+n?:e?\\d+b)$", replacement: "${1}-it" },
+    IdentityRule {
+        pattern: ":(?:free|nitro|floor|online|extended|beta|exacto|cloud|latest|default)$",
+        replacement: "",
+    },
+    IdentityRule { pattern: "(:[a-z0-9._]+)-cloud$", replacement: "${1}" },
+    IdentityRule { pattern: "-maas$|@default$|@latest$", replacement: "" },
+    IdentityRule { pattern: "(\\d.*)-latest$", replacement: "${1}" },
+    IdentityRule { pattern: "-\\d{5}-of-\\d{5}(\\.gguf)?$", replacement: "" },
+    IdentityRule {
+        pattern: "[-_.:@](?:(?:ud-)?i?q\\d(?:_[a-z0-9]+)*|fp(?:4|6|8|16|32)|f16|f32|bf16|int[48]|mxint[48]|nvfp4|mxfp[48]|w\\d+a\\d+|awq|gptq|gguf|ggml|exl[23]|mlx|bnb|nf4|marlin|qat|\\d+-?bit|quantized|dynamic-fp8|fp8-dynamic|unsloth|i1)$",
+        replacement: "",
+    },
+    IdentityRule { pattern: "-v0:(\\d)$", replacement: "-v0.${1}" },
+    IdentityRule { pattern: "(\\d.*)-v\\d+:\\d+(?::[a-z0-9]+)?$", replacement: "${1}" },
+    IdentityRule { pattern: "-v1:0$", replacement: "" },
+    IdentityRule { pattern: "(\\d[bm])-\\d:0$|(v\\d+(?:[.-]\\d)?):0$", replacement: "${1}${2}" },
+    IdentityRule {
+        pattern: "^(claude-(?:\\d.*|.*\\d))-v[12]($|@)|^(nova-.*)-v1$",
+        replacement: "${1}${2}${3}",
+    },
+    IdentityRule {
+        pattern: "[-@](?:20[2-9]\\d[01]\\d[0-3]\\d|20[2-9]\\d-[01]\\d-[0-3]\\d)($|[-:@])",
+        replacement: "${1}",
+    },
+    IdentityRule { pattern: "^(gemini-\\d.*)[-@]001$", replacement: "${1}" },
+    IdentityRule { pattern: "-(instruct|chat)-\\d{1,2}$", replacement: "-${1}" },
+    IdentityRule { pattern: "-instruct-(?:turbo|lite)$", replacement: "-instruct" },
+    IdentityRule { pattern: "^(llama-?[\\d.]+-\\d+b)-(?:versatile|instant)$", replacement: "${1}" },
+    IdentityRule { pattern: "[ _:@]", replacement: "-" },
+    IdentityRule { pattern: "([a-z-][1-9])p([0-9])(-|$)", replacement: "${1}.${2}${3}" },
+    IdentityRule { pattern: "((?:^|[^0-9.])[1-9])-([0-9])(-|$)", replacement: "${1}.${2}${3}" },
+    IdentityRule { pattern: "([a-z]{3})([0-9])", replacement: "${1}-${2}" },
+    IdentityRule { pattern: "^gpt-35-", replacement: "gpt-3.5-" },
+    IdentityRule { pattern: "^(llama)-v(\\d)", replacement: "${1}-${2}" },
+    IdentityRule { pattern: "^deepseek-chat-v(\\d)", replacement: "deepseek-v${1}" },
+    IdentityRule { pattern: "^open-(mistral-nemo|mixtral-|codestral-mamba)", replacement: "${1}" },
+    IdentityRule {
+        pattern: "^claude-([4-9](?:\\.\\d)?)-(opus|sonnet|haiku)($|-)",
+        replacement: "claude-${2}-${1}${3}",
+    },
+    IdentityRule { pattern: "^gemini-(pro|flash)-(1\\.[05])", replacement: "gemini-${2}-${1}" },
+    IdentityRule { pattern: "^(llama-3\\.2)-vision-(\\d+b)", replacement: "${1}-${2}-vision" },
+    IdentityRule { pattern: "^(llama-4-(?:scout|maverick))-17b(?:-\\d+e)?($|-)", replacement: "${1}${2}" },
+    IdentityRule { pattern: "-(chat|instruct)-hf$", replacement: "-${1}" },
+    IdentityRule { pattern: "(\\d+b)-hf$", replacement: "${1}-base" },
+    IdentityRule {
+        pattern: "^((?:llama|code-?llama|qwen|granite|phi|mistral-small|mistral-large|mistral-nemo|ministral|devstral|seed-oss|hunyuan|nemotron|kimi|ernie|lfm)-?(?:[a-z0-9.]+-)*(?:a?\\d+(?:\\.\\d+)?[bm]|scout|maverick)(?:-vision)?)-(?:instruct|chat)(-\\d{4})?$",
+        replacement: "${1}${2}",
+    },
+    IdentityRule { pattern: "^(phi-4)-14b$", replacement: "${1}" },
+    IdentityRule { pattern: "^(gpt-oss)-116b$", replacement: "${1}-120b" },
+    IdentityRule { pattern: "-+(-|$)|^-+", replacement: "${1}" },
 ];
 
 /// What a request is taken for when nobody says it: the first that matches; the last always does.

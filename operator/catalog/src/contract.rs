@@ -3,6 +3,7 @@
 use vox_contracts::entry::Supports;
 use vox_contracts::generated::providers::PricingUnit;
 use vox_contracts::generated::routing::{CatalogKind, discovery_defaults};
+use vox_contracts::identity;
 use vox_contracts::inference::{ModelFacts, infer_family, infer_strengths, infer_tier, overlay_pricing};
 use vox_contracts::price::Unit;
 use vox_contracts::{ModelCatalogEntry, ProviderType};
@@ -58,7 +59,8 @@ pub(crate) fn is_local(provider: &ProviderType) -> bool {
     provider.info().is_some_and(|info| info.local)
 }
 
-/// Fills in what follows from the list by the contracts: the overlay's facts, then family, strengths and tier.
+/// Fills in what follows from the list by the contracts: the overlay's facts, then family,
+/// identity, strengths and tier.
 pub(crate) fn infer(entry: &mut ModelCatalogEntry) {
     let stated = &entry.pricing;
     // A price that is listed, free or dynamic stays: the vendor knows better.
@@ -77,6 +79,7 @@ pub(crate) fn infer(entry: &mut ModelCatalogEntry) {
         context_length_tokens: entry.context_length_tokens,
     });
     entry.family = family.map(str::to_owned);
+    entry.identity = identity::of_entry(entry);
     entry.tier = infer_tier(entry.pricing.input_usd_per_mtok, entry.pricing.output_usd_per_mtok);
 }
 

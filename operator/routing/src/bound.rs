@@ -3,7 +3,8 @@
 //!
 //! The share of successes, times their quality, has a Beta distribution. Before any call it is what strengths and tier
 //! promise, which counts as a few calls. Each call counts the less the older it is. As long as a cell has few calls of its own
-//! it borrows some: from the model's other categories here, and from the same model in this category elsewhere.
+//! it borrows some: from the model's other categories here, and from the same model in this category elsewhere. The same model
+//! is what has the same identity; the records themselves stay apart.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,7 +86,7 @@ fn quality(evidence: &Evidence) -> u32 {
 /// What the cells of one snapshot can borrow.
 #[derive(Debug, Default)]
 pub(crate) struct Parents {
-    /// By model, whoever serves it, and category.
+    /// By identity, whoever serves it, and category.
     models: BTreeMap<(String, TaskCategory), Counts>,
 }
 
@@ -93,8 +94,9 @@ impl Parents {
     pub(crate) fn of_all(deployments: &[Arc<Deployment>]) -> Self {
         let mut models: BTreeMap<_, Counts> = BTreeMap::new();
         for deployment in deployments {
+            let Some(identity) = &deployment.entry.identity else { continue };
             for evidence in &deployment.evidence {
-                let cell = models.entry((model(deployment), evidence.category)).or_default();
+                let cell = models.entry((identity.clone(), evidence.category)).or_default();
                 *cell = cell.plus(Counts::of(evidence));
             }
         }
@@ -115,11 +117,11 @@ impl Parents {
                 .fold(Counts::default(), |sum, one| sum.plus(Counts::of(one)))
         };
         let (own, others) = (of(true), of(false));
-        let elsewhere = if self.models.is_empty() {
-            Counts::default()
-        } else {
-            self.models.get(&(model(deployment), category)).copied().unwrap_or_default().minus(own)
-        };
+        // An id that tells no particular model tells of no other record either.
+        let identity = deployment.entry.identity.as_ref().filter(|_| !self.models.is_empty());
+        let elsewhere = identity
+            .and_then(|identity| self.models.get(&(identity.clone(), category)))
+            .map_or_else(Counts::default, |all| all.minus(own));
         let declared = Counts {
             calls: u128::from(BOUND_DECLARED_CALLS) * 1000,
             successes: u128::from(BOUND_DECLARED_CALLS) * u128::from(declared_per_mille.min(1000)),
@@ -127,12 +129,6 @@ impl Parents {
         let all = own.plus(declared).plus(others.borrowed(own.calls)).plus(elsewhere.borrowed(own.calls));
         interval(all)
     }
-}
-
-/// The model's name without whose it is: `maker/name` at one server is `name` at another.
-fn model(deployment: &Deployment) -> String {
-    let id = deployment.entry.model_id.as_str();
-    id.rsplit('/').next().unwrap_or(id).to_ascii_lowercase()
 }
 
 /// Mean and bounds of a Beta distribution, by its standard deviation.

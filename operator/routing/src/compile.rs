@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalogEntry};
 use vox_contracts::generated::routing::{CANDIDATE_CALLS, CANDIDATE_SUCCESS_AT_LEAST_PER_MILLE};
+use vox_contracts::identity;
 use vox_contracts::inference::infer_tier;
 
 use crate::billed::{self, Billed};
@@ -61,13 +62,18 @@ pub fn compile(
         tags.sort_unstable();
         tags.dedup();
         entries.sort_by_cached_key(|entry| (entry.model_id.clone(), format!("{entry:?}")));
-        for entry in entries {
+        for mut entry in entries {
             let id = format!("{}/{}", upstream.name, entry.model_id);
+            // Entries of catalogs that an earlier version discovered have none yet.
+            if entry.identity.is_none() {
+                entry.identity = identity::of_entry(&entry);
+            }
+            let entry = entry.to_decide_with();
             deployments.entry(id.clone()).or_insert_with(|| Deployment {
                 id,
                 upstream: upstream.name.clone(),
                 source: source.clone(),
-                entry: entry.to_decide_with(),
+                entry,
                 listed: None,
                 layers: BTreeMap::new(),
                 tags: tags.clone(),

@@ -1,12 +1,13 @@
 //! Rankings: for every category and band of complexity all deployments in the order they are tried, made once.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use vox_contracts::generated::routing::{
     CONTEXT_UTILISATION_TIMES, GENERIC_FALLBACK_ALIAS, MIN_EVIDENCE_CALLS,
 };
-use vox_contracts::{ModelTier, TaskCategory};
+use vox_contracts::{ModelCatalogEntry, ModelTier, TaskCategory, identity};
 
 use crate::asked::Band;
 use crate::bound::{Bound, Parents};
@@ -76,6 +77,8 @@ pub(crate) struct Material<'a> {
     pub(crate) leans: &'a Leans,
     /// What cells with few calls borrow.
     pub(crate) parents: &'a Parents,
+    /// From [`ties`].
+    pub(crate) ties: &'a [u32],
 }
 
 impl Material<'_> {
@@ -129,15 +132,17 @@ impl Material<'_> {
         })
     }
 
-    /// Sorts as everywhere: by standing, preferences, then score, then the deployment's id.
+    /// Sorts as everywhere: by standing, preferences, then score, then as [`ties`] has it.
     pub(crate) fn sort(&self, order: &mut [Ranked]) {
-        let id = |ranked: &Ranked| {
-            self.snapshot.deployments.get(ranked.deployment as usize).map(|deployment| deployment.id.as_str())
-        };
+        let tie = |ranked: &Ranked| self.ties.get(ranked.deployment as usize);
         order.sort_unstable_by(|a, b| {
-            (a.standing, !a.local_first, a.class, b.score)
-                .cmp(&(b.standing, !b.local_first, b.class, a.score))
-                .then_with(|| id(a).cmp(&id(b)))
+            (a.standing, !a.local_first, a.class, b.score, tie(a)).cmp(&(
+                b.standing,
+                !b.local_first,
+                b.class,
+                a.score,
+                tie(b),
+            ))
         });
     }
 }
@@ -200,19 +205,43 @@ impl Ranking {
     }
 }
 
-/// Whether a deployment is the contract's generic fall-back.
+/// Whether a deployment is the contract's generic fall-back, whoever passes it on.
 pub(crate) fn is_generic(deployment: &Deployment) -> bool {
-    static ID: LazyLock<Option<String>> = LazyLock::new(|| {
-        vox_contracts::entry::bootstrap().ok()?.aliases.get(GENERIC_FALLBACK_ALIAS).cloned()
+    static GENERIC: LazyLock<Option<ModelCatalogEntry>> = LazyLock::new(|| {
+        let catalog = vox_contracts::entry::bootstrap().ok()?;
+        let id = catalog.aliases.get(GENERIC_FALLBACK_ALIAS)?;
+        catalog.entries.into_iter().find(|entry| entry.model_id == *id)
     });
-    ID.as_deref() == Some(deployment.entry.model_id.as_str())
+    let entry = &deployment.entry;
+    GENERIC.as_ref().is_some_and(|generic| {
+        entry.model_id == generic.model_id || (entry.identity.is_some() && entry.identity == generic.identity)
+    })
+}
+
+/// Who comes first among those that are level in all else: of one line of models the newer release, then by id. Places in
+/// the order that this makes.
+pub(crate) fn ties(deployments: &[Arc<Deployment>]) -> Vec<u32> {
+    let mut places: Vec<usize> = (0..deployments.len()).collect();
+    places.sort_by_cached_key(|place| {
+        let deployment = deployments.get(*place);
+        let release = deployment.and_then(|one| one.entry.identity.as_deref()).map(identity::release);
+        let (line, version) = release.map_or((None, Vec::new()), |(line, version)| (Some(line), version));
+        (line, Reverse(version), deployment.map(|one| one.id.clone()))
+    });
+    let mut ties = vec![0; deployments.len()];
+    for (tie, place) in (0_u32..).zip(places) {
+        if let Some(slot) = ties.get_mut(place) {
+            *slot = tie;
+        }
+    }
+    ties
 }
 
 /// The preference that comes before the score: members of the wanted family, those of the wanted tier first where the
 /// premium alias holds; then everybody else. Without a wanted family all are of one class.
 fn class(plan: &Plan, deployment: &Deployment) -> u8 {
     match &plan.family {
-        Some(family) if deployment.entry.family.as_ref() == Some(family) => {
+        Some(family) if deployment.family() == Some(family) => {
             plan.premium.map_or(0, |_| best_of_family(plan.tier, deployment.entry.tier))
         }
         _ => NO_CLASS,

@@ -14,7 +14,7 @@ use crate::judge::Judged;
 use crate::names::{Names, ServedName, Target, served};
 use crate::plan::below;
 use crate::policy::EvidenceMode;
-use crate::rank::{Leans, Material, Ranked, Ranking};
+use crate::rank::{self, Leans, Material, Ranked, Ranking};
 use crate::request::{Live, Request};
 use crate::snapshot::PolicySnapshot;
 use crate::walk::{Walk, attempts};
@@ -26,6 +26,7 @@ pub struct Router {
     pub(crate) admission: Vec<Option<Filter>>,
     pub(crate) leans: Leans,
     pub(crate) parents: Parents,
+    ties: Vec<u32>,
     /// For each category, in the order of the contract, each band, ascending.
     rankings: Vec<Ranking>,
     names: Names,
@@ -50,18 +51,20 @@ impl Router {
         let place = |name: &str| snapshot.upstreams.iter().position(|upstream| upstream.name == name);
         let upstream = |name: &str| snapshot.upstreams.get(place(name)?);
         let mut families: Vec<String> =
-            snapshot.deployments.iter().filter_map(|deployment| deployment.entry.family.clone()).collect();
+            snapshot.deployments.iter().filter_map(|one| one.family().map(str::to_owned)).collect();
         families.sort_unstable();
         families.dedup();
-        let family =
-            |name: &String| families.binary_search(name).ok().and_then(|place| u16::try_from(place).ok());
+        let family = |name: &str| {
+            let place = families.binary_search_by(|family| family.as_str().cmp(name)).ok()?;
+            u16::try_from(place).ok()
+        };
         let facts: Vec<Facts> = snapshot
             .deployments
             .iter()
             .map(|deployment| {
                 let upstream = place(&deployment.upstream)
                     .and_then(|place| Some((place, snapshot.upstreams.get(place)?.local)));
-                Facts::of(deployment, deployment.entry.family.as_ref().and_then(family), upstream)
+                Facts::of(deployment, deployment.family().and_then(family), upstream)
             })
             .collect();
         let admission: Vec<Option<Filter>> = snapshot
@@ -74,19 +77,21 @@ impl Router {
             EvidenceMode::Rule => Parents::default(),
             EvidenceMode::Bounds => Parents::of_all(&snapshot.deployments),
         };
+        let ties = rank::ties(&snapshot.deployments);
         let material = Material {
             snapshot: &snapshot,
             facts: &facts,
             admission: &admission,
             leans: &leans,
             parents: &parents,
+            ties: &ties,
         };
         let rankings = TaskCategory::ALL
             .iter()
             .flat_map(|category| Band::ALL.map(|band| Ranking::of(&material, *category, band)))
             .collect();
         let names = Names::of(&snapshot);
-        Self { snapshot, facts, admission, leans, parents, rankings, names, families }
+        Self { snapshot, facts, admission, leans, parents, ties, rankings, names, families }
     }
 
     /// What it decides from.
@@ -230,6 +235,7 @@ impl Router {
             admission: &self.admission,
             leans: &self.leans,
             parents: &self.parents,
+            ties: &self.ties,
         }
     }
 

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use vox_contracts::entry::{CatalogSourceRef, ModelCatalogEntry, Pricing};
 use vox_contracts::generated::providers::{AuthStyle, ChatRouteBackend};
-use vox_contracts::{ProviderType, TaskCategory};
+use vox_contracts::{ProviderType, TaskCategory, identity};
 
 use crate::document;
 use crate::policy::Policy;
 
 /// The form of the document. A reader refuses another one and keeps what it has; the operator publishes anew when it
 /// begins to write another one, because the form is part of the digest. 1 had a copy of its models in each policy, 2 no seal,
-/// and it said nothing of how a policy takes what happened; 3 knew no suspects.
-pub const SCHEMA_VERSION: u32 = 4;
+/// and it said nothing of how a policy takes what happened; 3 knew no suspects; 4 did not say which deployments are one model.
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// All policies of one namespace with all that they may pick.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,6 +172,13 @@ const fn is_zero(number: &u64) -> bool {
 }
 
 impl Deployment {
+    /// Who made its model: by its identity where that says so, which sees through whoever repacked or sells it.
+    #[must_use]
+    pub fn family(&self) -> Option<&str> {
+        let identity = self.entry.identity.as_deref();
+        identity.and_then(identity::family).or(self.entry.family.as_deref())
+    }
+
     /// How sure it is that it serves well.
     pub(crate) const fn standing(&self) -> Standing {
         match (&self.entry.suspect, self.candidate) {

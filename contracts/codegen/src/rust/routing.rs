@@ -1,6 +1,7 @@
 //! `generated/routing.rs`.
 
 mod evidence;
+mod identity;
 mod requests;
 mod scoreboard;
 mod types;
@@ -30,6 +31,7 @@ pub(crate) fn render(contract: &Routing, bytes: &[u8]) -> Result<String, Error> 
     out.push_str(&latency_bands(&contract.scoring.latency_bands));
     out.push_str(&inference(&contract.strength_inference));
     out.push_str(&families(contract));
+    out.push_str(&identity::rules(&contract.identity));
     out.push_str(&requests::rules(&contract.request_classification));
     out.push_str(&scoreboard::figures(&contract.scoreboard));
     out.push_str(&evidence::figures(&contract.evidence));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Findings;
 use crate::load::Contracts;
-use crate::model::{Condition, RequestCondition, Routing, Throttle};
+use crate::model::{Condition, Identity, RequestCondition, Routing, Throttle};
 
 /// The document's name.
 pub(crate) const FILE: &str = "model-routing.v1.yaml";
@@ -16,6 +16,7 @@ pub(crate) fn check(contracts: &Contracts) -> Findings {
     categories(routing, &mut findings);
     figures(routing, &mut findings);
     inference(routing, &mut findings);
+    identity(routing, &mut findings);
     requests(routing, &mut findings);
     discovery(routing, &mut findings);
     findings
@@ -177,6 +178,16 @@ fn inference(routing: &Routing, findings: &mut Findings) {
     }
     for (index, rule) in routing.families.iter().enumerate() {
         findings.regex(format_args!("/families/{index}/pattern"), &rule.pattern);
+    }
+}
+
+fn identity(routing: &Routing, findings: &mut Findings) {
+    let Identity { own, indefinite, size, rules } = &routing.identity;
+    for (key, pattern) in [("own", own), ("indefinite", indefinite), ("size", size)] {
+        findings.regex(format_args!("/identity/{key}"), pattern);
+    }
+    for (index, rule) in rules.iter().enumerate() {
+        findings.regex(format_args!("/identity/rules/{index}/pattern"), &rule.pattern);
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn model(id: &str, tier: ModelTier, price: Option<(&str, &str)>) -> D
         upstream: name.to_owned(),
         source: None,
         entry: ModelCatalogEntry {
+            identity: vox_contracts::identity::of_id(model_id, None, None),
             context_length_tokens: Some(200_000),
             max_output_tokens: Some(10_000),
             input_modalities: vec!["text".to_owned(), "image".to_owned()],

@@ -107,6 +107,15 @@ pub struct FamilyRule {
     pub family: &'static str,
 }
 
+/// A pattern in ids or names, and what comes in place of all that it matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdentityRule {
+    /// The pattern, over lower case.
+    pub pattern: &'static str,
+    /// What comes in its place; `${1}` is the first group.
+    pub replacement: &'static str,
+}
+
 /// Which models a category goes to when a request is at its most complex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PremiumAlias {

@@ -1,0 +1,242 @@
+//! Which ids are one model. Ids as providers write them stand in the tables of the folder beside this file.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use vox_contracts::entry::{LocalWeights, bootstrap};
+use vox_contracts::identity::{MAX_IDENTITY_BYTES, family, of_entry, of_id, release};
+use vox_contracts::{ModelCatalogEntry, ProviderType};
+
+fn identity(id: &str) -> Option<String> {
+    of_id(id, None, None)
+}
+
+fn same() -> Vec<(String, Vec<String>)> {
+    serde_json::from_str(include_str!("identity/same.json")).unwrap()
+}
+
+fn different() -> Vec<Vec<String>> {
+    serde_json::from_str(include_str!("identity/different.json")).unwrap()
+}
+
+#[test]
+fn ids_of_one_model_have_one_identity() {
+    let mut wrong = Vec::new();
+    for (expected, ids) in same() {
+        for id in ids {
+            let is = identity(&id);
+            if is.as_deref() != Some(expected.as_str()) {
+                wrong.push(format!("{id}: {is:?}, not {expected}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn ids_of_two_models_never_have_one_identity() {
+    let mut wrong = Vec::new();
+    for group in different() {
+        let mut by_identity: BTreeMap<Option<String>, Vec<&String>> = BTreeMap::new();
+        for id in &group {
+            by_identity.entry(identity(id)).or_default().push(id);
+        }
+        for (is, ids) in by_identity {
+            if is.is_some() && ids.len() > 1 {
+                wrong.push(format!("{ids:?} are all {is:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn an_id_that_tells_no_model_has_no_identity() {
+    for id in [
+        "default",
+        "model",
+        "auto",
+        "mistral-large-latest",
+        "models/gemini-flash-latest",
+        "deepseek-chat",
+        "",
+        "  ",
+        "/",
+        "---",
+        "модель",
+        "llama-3.3-70b+",
+        "a/",
+    ] {
+        assert_eq!(identity(id), None, "{id:?}");
+    }
+    assert_eq!(identity(&"a".repeat(1_000)), None);
+    assert_eq!(identity(&"a".repeat(MAX_IDENTITY_BYTES + 1)), None);
+}
+
+#[test]
+fn a_size_that_the_server_tells_is_added_where_the_name_has_none() {
+    let sized = |id: &str, parameters: &str| of_id(id, None, Some(parameters)).unwrap();
+    assert_eq!(sized("llama3.3:latest", "70.6B"), "meta/llama-3.3-70b");
+    assert_eq!(sized("qwen3:latest", "8.2B"), "qwen/qwen-3-8b");
+    assert_eq!(sized("qwen3:30b", "8.2B"), "qwen/qwen-3-30b");
+    assert_eq!(sized("smollm:latest", "134.52M"), "smollm-134m");
+    assert_eq!(sized("phi4:latest", "14.7B"), identity("microsoft/phi-4").unwrap());
+    assert_eq!(sized("gpt-oss:latest", "116.8B"), identity("openai/gpt-oss-120b").unwrap());
+    // A server's short name for a distillation is not the large model.
+    assert_ne!(sized("deepseek-r1:latest", "8.2B"), identity("deepseek/deepseek-r1").unwrap());
+    for nonsense in ["", "B", "0B", "many", "8x7B", "1.B", "-3B"] {
+        assert_eq!(sized("qwen3:latest", nonsense), "qwen/qwen-3", "{nonsense}");
+    }
+}
+
+#[test]
+fn only_a_server_of_ones_own_tells_the_size_of_what_it_runs() {
+    let entry = |provider| ModelCatalogEntry {
+        local: Some(LocalWeights { parameters: Some("684.5B".to_owned()), ..LocalWeights::default() }),
+        ..ModelCatalogEntry::bare("deepseek-ai/DeepSeek-R1".to_owned(), provider)
+    };
+    assert_eq!(of_entry(&entry(ProviderType::HuggingFace)).as_deref(), Some("deepseek/deepseek-r1"));
+    assert_eq!(of_entry(&entry(ProviderType::Ollama)).as_deref(), Some("deepseek/deepseek-r1-684b"));
+}
+
+#[test]
+fn an_adapter_is_its_own_whatever_it_is_called() {
+    let entry = ModelCatalogEntry {
+        parent: Some("some-base".to_owned()),
+        ..ModelCatalogEntry::bare("Llama-3.3-70B-Instruct".to_owned(), ProviderType::Vllm)
+    };
+    let identity = of_entry(&entry).unwrap();
+    assert_eq!(identity, "own/llama-3.3-70b-instruct");
+    assert_eq!(family(&identity), None);
+}
+
+#[test]
+fn the_bootstrap_catalog_holds_the_identities_that_follow() {
+    let catalog = bootstrap().unwrap();
+    for entry in &catalog.entries {
+        assert_eq!(of_entry(entry), entry.identity, "{}", entry.model_id);
+        assert!(entry.identity.is_some());
+    }
+}
+
+#[test]
+fn a_family_stands_before_the_name() {
+    assert_eq!(family("meta/llama-3.3-70b"), Some("meta"));
+    assert_eq!(family("some-name"), None);
+}
+
+#[test]
+fn of_two_releases_of_one_line_the_newer_is_greater() {
+    let newer = |a: &str, b: &str| {
+        let ((line, new), (other, old)) = (release(a), release(b));
+        assert_eq!(line, other, "{a} {b}");
+        assert!(new > old, "{a} {b}: {new:?} {old:?}");
+    };
+    newer("anthropic/claude-sonnet-4.8", "anthropic/claude-3.7-sonnet");
+    newer("anthropic/claude-opus-4.10", "anthropic/claude-opus-4.7");
+    newer("deepseek/deepseek-v3.3", "deepseek/deepseek-v3");
+    newer("deepseek/deepseek-r1-0528", "deepseek/deepseek-r1");
+    newer("mistral/mistral-large-2411", "mistral/mistral-large-2407");
+    newer("moonshot/kimi-k2.5", "moonshot/kimi-k2");
+    newer("meta/llama-3.3-70b", "meta/llama-3.1-70b");
+    assert_ne!(release("meta/llama-3.1-70b").0, release("meta/llama-3.1-8b").0);
+    assert_ne!(release("openai/gpt-4o").0, release("openai/gpt-4").0);
+}
+
+/// What names are made of, so that rules meet each other.
+fn names() -> impl Strategy<Value = String> {
+    let words = vec![
+        "llama",
+        "3",
+        "3.3",
+        "70b",
+        "instruct",
+        "it",
+        "chat",
+        "-",
+        "-",
+        "-",
+        ":",
+        "/",
+        ".",
+        "_",
+        "@",
+        "us.",
+        "eu.",
+        "meta",
+        "meta.",
+        "meta-",
+        "anthropic.",
+        "claude",
+        "sonnet",
+        "20250929",
+        "2024-08-06",
+        "v1",
+        ":0",
+        "q4_K_M",
+        "fp8",
+        "gguf",
+        "latest",
+        "free",
+        "cloud",
+        "qwen",
+        "Qwen2.5",
+        "7B",
+        "gemma",
+        "openrouter",
+        "auto",
+        "own",
+        "mens",
+        "lora",
+        "ft:",
+        "zhipu",
+        "hf",
+        "turbo",
+        "maas",
+        "gpt-35-",
+        "p",
+        "1",
+        "12",
+        "~",
+        " ",
+        "deepseek",
+        "r1",
+    ];
+    prop::collection::vec(prop::sample::select(words), 0..14).prop_map(|words| words.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn an_identity_is_its_own_identity(id in prop_oneof![names(), "\\PC{0,40}", "[a-z0-9:./_@-]{0,60}"]) {
+        if let Some(once) = identity(&id) {
+            prop_assert_eq!(identity(&once), Some(once.clone()), "{}", id);
+            prop_assert!(once.len() <= MAX_IDENTITY_BYTES);
+        }
+    }
+
+    #[test]
+    fn case_does_not_matter(id in names()) {
+        let (lower, upper) = (identity(&id.to_lowercase()), identity(&id.to_uppercase()));
+        prop_assert_eq!(lower, upper);
+    }
+
+    #[test]
+    fn no_text_breaks_it(id in any::<String>(), maker in any::<Option<String>>(), size in any::<Option<String>>()) {
+        let is = of_id(&id, maker.as_deref(), size.as_deref());
+        if let Some(is) = is {
+            let _ = (release(&is), family(&is));
+        }
+    }
+}
+
+#[test]
+fn the_longest_id_takes_no_time() {
+    let started = std::time::Instant::now();
+    for word in ["a1", "1-1", "-fp8", "abc1abc", "1p1-", ":free", "us.", "a/"] {
+        let _ = identity(&word.repeat(512 / word.len()));
+    }
+    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+}
