@@ -244,6 +244,9 @@ pub(crate) struct ModelFilter {
     /// Only models whose id contains this, in upper or lower case.
     #[arg(long, value_name = "SUBSTRING")]
     pub(crate) filter: Option<String>,
+    /// Only models whose identity, which is the same at every provider, contains this, in upper or lower case.
+    #[arg(long, value_name = "SUBSTRING")]
+    pub(crate) identity: Option<String>,
     /// Only models of this tier.
     #[arg(long, value_parser = PossibleValuesParser::new(ModelTier::NAMES).try_map(|name| name.parse::<ModelTier>()))]
     pub(crate) tier: Option<ModelTier>,

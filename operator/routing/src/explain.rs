@@ -84,6 +84,9 @@ pub struct Candidate {
     pub place: Option<usize>,
     /// Whether it is among those that would be tried.
     pub picked: bool,
+    /// Which model it is, whoever serves it; absent where its id tells no particular model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
     /// Its tier.
     pub tier: ModelTier,
     /// 0 to 1,000,000.
@@ -230,6 +233,7 @@ impl Router {
             deployment: deployment.id.clone(),
             place: here,
             picked: picks.iter().any(|pick| pick.deployment == judged.ranked.deployment as usize),
+            identity: deployment.entry.identity.clone(),
             tier: deployment.entry.tier,
             score: judged.ranked.score,
             parts: parts.to_vec(),
@@ -250,14 +254,15 @@ impl Stopped {
     }
 }
 
-/// Who set what is known of a deployment. Family, strengths and tier are told by rules of the contract unless a policy sets
+/// Who set what is known of a deployment. Family, identity, strengths and tier are told by rules of the contract unless a policy sets
 /// them; all else is as the catalog has it.
 fn layers(deployment: &Deployment, observed: bool) -> std::collections::BTreeMap<String, Layer> {
     let own = if deployment.source.is_some() { Layer::Discovered } else { Layer::Bootstrap };
     let of_entry = ["inputPrice", "outputPrice", "contextLengthTokens", "maxOutputTokens", "supports"];
     let mut layers: std::collections::BTreeMap<String, Layer> =
         of_entry.into_iter().map(|field| (field.to_owned(), own)).collect();
-    layers.extend(["family", "strengths", "tier"].map(|field| (field.to_owned(), Layer::Contract)));
+    layers
+        .extend(["family", "identity", "strengths", "tier"].map(|field| (field.to_owned(), Layer::Contract)));
     if observed {
         layers.insert("evidence".to_owned(), Layer::Observed);
     }

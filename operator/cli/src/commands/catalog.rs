@@ -132,8 +132,10 @@ fn unpublished(source: &ModelCatalogSource) -> String {
 }
 
 fn wanted(entry: &ModelCatalogEntry, args: &ModelFilter) -> bool {
-    let named = |filter: &String| entry.model_id.to_lowercase().contains(&filter.to_lowercase());
-    args.filter.as_ref().is_none_or(named)
+    let holds = |text: &str, filter: &str| text.to_lowercase().contains(&filter.to_lowercase());
+    let is = |filter: &String| entry.identity.as_ref().is_some_and(|identity| holds(identity, filter));
+    args.filter.as_ref().is_none_or(|filter| holds(&entry.model_id, filter))
+        && args.identity.as_ref().is_none_or(is)
         && args.tier.is_none_or(|tier| entry.tier == tier)
         && args.strength.is_none_or(|strength| entry.strengths.contains(&strength))
 }
@@ -153,11 +155,12 @@ fn entries_table(catalog: &ModelCatalog) -> String {
                 entry.context_length_tokens.map_or_else(|| "?".to_owned(), |tokens| tokens.to_string()),
                 price(entry.pricing.input_usd_per_mtok, dynamic),
                 price(entry.pricing.output_usd_per_mtok, dynamic),
+                or_none(entry.identity.clone()),
                 strengths.join(","),
             ]
         })
         .collect();
-    table(["MODEL", "TIER", "CONTEXT", "INPUT $/MTOK", "OUTPUT $/MTOK", "STRENGTHS"], &cells)
+    table(["MODEL", "TIER", "CONTEXT", "INPUT $/MTOK", "OUTPUT $/MTOK", "IDENTITY", "STRENGTHS"], &cells)
 }
 
 /// Unknown is not zero, and a price that depends on the request is neither.
@@ -181,7 +184,7 @@ mod tests {
         serde_json::from_value(serde_json::json!({
             "schema_version": 1,
             "entries": [
-                { "model_id": "maker/cheap", "provider": "openrouter", "tier": "economy", "context_length_tokens": 131_072,
+                { "model_id": "maker/cheap", "provider": "openrouter", "identity": "maker/cheap-7b", "tier": "economy", "context_length_tokens": 131_072,
                   "pricing": { "input_usd_per_mtok": "0.15", "output_usd_per_mtok": "0.6" }, "strengths": ["codegen", "logic"] },
                 { "model_id": "maker/free", "provider": "openrouter", "tier": "economy",
                   "pricing": { "input_usd_per_mtok": "0", "output_usd_per_mtok": "0" } },
@@ -194,7 +197,8 @@ mod tests {
     }
 
     fn args(filter: Option<&str>, tier: Option<ModelTier>, strength: Option<StrengthTag>) -> ModelFilter {
-        ModelFilter { filter: filter.map(str::to_owned), tier, strength }
+        let filter = filter.map(str::to_owned);
+        ModelFilter { filter, identity: None, tier, strength }
     }
 
     #[test]
@@ -216,6 +220,8 @@ mod tests {
         assert_eq!(kept(args(None, Some(ModelTier::Economy), None)), 2);
         assert_eq!(kept(args(None, Some(ModelTier::Economy), Some(StrengthTag::Codegen))), 1);
         assert_eq!(kept(args(Some("free"), Some(ModelTier::Pro), None)), 0);
+        let of = |identity: &str| ShowArgs { identity: Some(identity.to_owned()), ..args(None, None, None) };
+        assert_eq!((kept(of("Cheap-7B")), kept(of("free"))), (1, 0));
     }
 
     #[test]

@@ -180,6 +180,9 @@ mod tests {
         assert_eq!(told(&suspect, &longer), [ChangeKind::Returned, ChangeKind::Context]);
         let renamed = ModelCatalogEntry { display_name: Some("M".to_owned()), ..plain.clone() };
         assert_eq!(told(&plain, &renamed), []);
+        let recognised = ModelCatalogEntry { identity: Some("acme/m-1".to_owned()), ..plain.clone() };
+        assert_eq!(told(&plain, &recognised), []);
+        assert!(!diff(std::slice::from_ref(&plain), [&recognised]).is_empty(), "it is written all the same");
     }
 
     #[test]

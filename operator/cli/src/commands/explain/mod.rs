@@ -1,5 +1,6 @@
 //! `vox model explain`: decides as a gateway would, or asks one, and says why.
 
+mod deployments;
 mod layers;
 mod records;
 mod request;

@@ -7,7 +7,7 @@ use vox_routing::asked::{CategoryBy, ComplexityBy};
 use vox_routing::explain::Candidate;
 use vox_routing::score::{Criterion, FULL};
 
-use super::{Call, Explained, layers, records};
+use super::{Call, Explained, deployments, layers, records};
 use crate::table::{or_none, printable, table};
 
 /// So many candidates fill half a screen.
@@ -48,6 +48,7 @@ pub(super) fn text(explained: &Explained, all: bool, show_layers: bool) -> Strin
         }
     }
     text.push_str(&records::text(explanation, if all { usize::MAX } else { SHOWN }));
+    text.push_str(&deployments::text(explanation, if all { usize::MAX } else { SHOWN }));
     text.push_str(&stopped(explanation, all));
     if show_layers {
         text.push_str(&layers::text(explanation, &ranked));
