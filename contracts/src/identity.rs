@@ -4,9 +4,10 @@
 //! Two models that are not certainly one have two identities: evidence that is not borrowed costs some calls, evidence of
 //! another model costs trust.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Regex, RegexSet};
 
 use crate::ModelCatalogEntry;
 use crate::generated::routing::{FAMILIES, IDENTITY_INDEFINITE, IDENTITY_OWN, IDENTITY_RULES, IDENTITY_SIZE};
@@ -30,6 +31,8 @@ struct Rules {
     indefinite: Option<Regex>,
     size: Option<Regex>,
     rewrites: Vec<(Regex, &'static str)>,
+    /// The patterns of the rewrites, looked for at once: few match a name.
+    matching: RegexSet,
 }
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
@@ -43,6 +46,8 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
             .iter()
             .filter_map(|rule| Some((compiled(rule.pattern)?, rule.replacement)))
             .collect(),
+        matching: RegexSet::new(IDENTITY_RULES.iter().map(|rule| rule.pattern))
+            .unwrap_or_else(|_| RegexSet::empty()),
     }
 });
 
@@ -50,21 +55,29 @@ impl Rules {
     /// Applies the rewrites until none changes the name; nothing for a name that never settles.
     fn settle(&self, mut name: String) -> Option<String> {
         for _ in 0..MAX_TURNS {
-            let mut changed = false;
-            for (pattern, replacement) in &self.rewrites {
-                if let std::borrow::Cow::Owned(rewritten) = pattern.replace_all(&name, *replacement) {
-                    changed |= rewritten != name;
-                    name = rewritten;
-                }
-            }
-            if !changed {
-                return Some(name);
-            }
-            if name.len() > 2 * MAX_ID_BYTES {
+            let Some(rewritten) = self.turn(&name) else { return Some(name) };
+            if rewritten.len() > 2 * MAX_ID_BYTES {
                 return None;
             }
+            name = rewritten;
         }
         None
+    }
+
+    /// Applies each rewrite once, in order; nothing where that changes nothing.
+    fn turn(&self, before: &str) -> Option<String> {
+        let mut name = before.to_owned();
+        let mut matching = self.matching.matches(&name);
+        for (number, (pattern, replacement)) in self.rewrites.iter().enumerate() {
+            if matching.iter().any(|one| one == number)
+                && let Cow::Owned(rewritten) = pattern.replace_all(&name, *replacement)
+                && rewritten != name
+            {
+                name = rewritten;
+                matching = self.matching.matches(&name);
+            }
+        }
+        (name != before).then_some(name)
     }
 }
 
