@@ -36,8 +36,8 @@ fn bound(router: &Router, deployment: &str) -> Bound {
 #[test]
 fn a_model_borrows_from_itself_under_another_name() {
     for (unknown, known) in [
-        ("meta.llama3-3-70b-instruct-v1:0", "meta-llama/Llama-3.3-70B-Instruct"),
-        ("llama3.3:70b-instruct-q4_K_M", "llama-3.3-70b-versatile"),
+        ("meta.llama9-3-70b-instruct-v1:0", "meta-llama/Llama-9.3-70B-Instruct"),
+        ("llama9.3:70b-instruct-q4_K_M", "llama-9.3-70b-versatile"),
         ("us.anthropic.claude-opus-4-1-20250805-v1:0", "claude-opus-4-1"),
     ] {
         let router = catalogs(unknown, known);
@@ -50,10 +50,10 @@ fn a_model_borrows_from_itself_under_another_name() {
 
 #[test]
 fn what_is_borrowed_stays_the_others_record() {
-    let router = catalogs("llama3.3:70b", "llama-3.3-70b-versatile");
+    let router = catalogs("llama9.3:70b", "llama-9.3-70b-versatile");
     let shown = router.explain(&chat(), &Offline, NOW).candidates;
     let of = |id: &str| shown.iter().find(|one| one.deployment == id).unwrap();
-    let (borrows, known) = (of("a/llama3.3:70b"), of("b/llama-3.3-70b-versatile"));
+    let (borrows, known) = (of("a/llama9.3:70b"), of("b/llama-9.3-70b-versatile"));
     assert_eq!(borrows.identity, known.identity);
     assert_eq!((borrows.evidence, known.evidence.map(|proof| proof.calls)), (None, Some(300)));
 }
@@ -61,10 +61,10 @@ fn what_is_borrowed_stays_the_others_record() {
 #[test]
 fn nothing_is_borrowed_from_another_size_or_by_a_name_that_tells_no_model() {
     for (unknown, known) in [
-        ("llama3.1:8b", "llama3.1:70b"),
-        ("gpt-4o-mini", "gpt-4o"),
+        ("llama9.1:8b", "llama9.1:70b"),
+        ("gpt-9o-mini", "gpt-9o"),
         ("default", "default"),
-        ("mistral-large-latest", "mistral-large-latest"),
+        ("acme-large-latest", "acme-large-latest"),
     ] {
         let router = catalogs(unknown, known);
         assert_eq!(bound(&router, &format!("a/{unknown}")), bound(&router, "a/stranger"), "{unknown}");
@@ -89,10 +89,10 @@ fn a_model_counts_to_the_family_that_made_it_whoever_repacked_or_sells_it() {
         fall_back: FallBack::default(),
     };
     let policy = Policy { routes: vec![route], ..Policy::default() };
-    let repacked = of_family(at("a/nvidia/Llama-3.3-70B-Instruct-FP8", "2"), "nvidia");
+    let repacked = of_family(at("a/nvidia/Llama-9.3-70B-Instruct-FP8", "2"), "nvidia");
     let sold = at("b/us.meta.llama3-1-8b-instruct-v1:0", "1");
     let router = router(policy, vec![at("c/one", "0.1"), repacked, sold]);
-    let order = ["b/us.meta.llama3-1-8b-instruct-v1:0", "a/nvidia/Llama-3.3-70B-Instruct-FP8", "c/one"];
+    let order = ["b/us.meta.llama3-1-8b-instruct-v1:0", "a/nvidia/Llama-9.3-70B-Instruct-FP8", "c/one"];
     assert_eq!(decided(&router, &chat()), order);
 }
 

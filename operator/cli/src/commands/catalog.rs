@@ -204,11 +204,11 @@ mod tests {
     #[test]
     fn unknown_free_and_varying_prices_are_told_apart() {
         insta::assert_snapshot!(entries_table(&catalog()), @r"
-        MODEL                     TIER      CONTEXT   INPUT $/MTOK   OUTPUT $/MTOK   STRENGTHS
-        maker/cheap               economy   131072    0.15           0.6             codegen,logic
-        maker/free                economy   ?         free           free
-        maker/Router              premium   ?         varies         varies
-        maker/unknown (suspect)   pro       ?         ?              ?
+        MODEL                     TIER      CONTEXT   INPUT $/MTOK   OUTPUT $/MTOK   IDENTITY         STRENGTHS
+        maker/cheap               economy   131072    0.15           0.6             maker/cheap-7b   codegen,logic
+        maker/free                economy   ?         free           free            -
+        maker/Router              premium   ?         varies         varies          -
+        maker/unknown (suspect)   pro       ?         ?              ?               -
         ");
     }
 
