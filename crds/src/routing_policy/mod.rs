@@ -232,7 +232,7 @@ pub struct Weights {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(
     validation = Rule::new("has(self.category) || has(self.model) || (has(self.forceCost) && self.forceCost)").message("an alias needs a category, a model, or forceCost"),
-    validation = Rule::new("!self.name.startsWith('vox/')").message("names that begin with vox/ are Vox's own: vox/auto and vox/<category>")
+    validation = Rule::new("!self.name.startsWith('vox/')").message("names that begin with vox/ are Vox's own: vox/auto, vox/<category> and vox/<identity>")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Alias {
@@ -242,7 +242,8 @@ pub struct Alias {
     /// Requests under this name are of this category.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<TaskCategory>,
-    /// Requests under this name go to this model: `<source>/<model>`, or a model id.
+    /// Requests under this name go to this model: `<source>/<model>`, a model id, or `vox/<identity>`: whichever of the model's
+    /// deployments is best, then the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 320), regex(pattern = NAME))]
     pub model: Option<String>,

@@ -11,7 +11,7 @@ use crate::snapshot::PolicySnapshot;
 /// The name that leaves the choice to the policy.
 pub const AUTO: &str = "vox/auto";
 
-/// Before a category's name: leaves the choice among models for it.
+/// Before a category's name: leaves the choice among models for it. Before an identity: among the deployments of that model.
 pub const PREFIX: &str = "vox/";
 
 /// What a name stands for.
@@ -49,6 +49,9 @@ pub enum NameKind {
     Deployment,
 }
 
+/// The deployments of a name, by their place in the snapshot.
+type Places = BTreeMap<String, Vec<u32>>;
+
 /// All names of a policy.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
@@ -57,24 +60,29 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// A name of this program's own goes before an alias, that before a deployment's id, and that before a bare model id.
+    /// A name of this program's own goes before an alias, that before a deployment's id, that before a bare model id, and that
+    /// before `vox/` and an identity.
     pub(crate) fn of(snapshot: &PolicySnapshot) -> Self {
-        let mut models: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-        let mut ids: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        let (mut models, mut ids, mut identities) = (Places::new(), Places::new(), Places::new());
         for (place, deployment) in (0_u32..).zip(&snapshot.deployments) {
-            models.entry(&deployment.entry.model_id).or_default().push(place);
-            ids.entry(&deployment.id).or_default().push(place);
+            let entry = &deployment.entry;
+            models.entry(entry.model_id.clone()).or_default().push(place);
+            ids.entry(deployment.id.clone()).or_default().push(place);
+            if let Some(identity) = &entry.identity {
+                identities.entry(format!("{PREFIX}{identity}")).or_default().push(place);
+            }
         }
-        let mut known = models;
+        let mut known = identities;
+        known.extend(models);
         known.extend(ids);
-        let known: HashMap<&str, Box<[u32]>> =
+        let known: HashMap<String, Box<[u32]>> =
             known.into_iter().map(|(name, places)| (name, places.into())).collect();
 
         let mut targets: HashMap<String, Result<Target, String>> = known
             .iter()
             .map(|(name, places)| {
                 let target = Target { deployments: Some(places.clone()), ..Target::default() };
-                ((*name).to_owned(), Ok(target))
+                (name.clone(), Ok(target))
             })
             .collect();
         targets.extend(
@@ -102,7 +110,7 @@ impl Names {
     }
 }
 
-fn alias_target(alias: &Alias, known: &HashMap<&str, Box<[u32]>>) -> Result<Target, String> {
+fn alias_target(alias: &Alias, known: &HashMap<String, Box<[u32]>>) -> Result<Target, String> {
     let deployments = match &alias.model {
         None => None,
         Some(model) => Some(known.get(model.as_str()).cloned().ok_or_else(|| model.clone())?),

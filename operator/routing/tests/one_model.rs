@@ -4,8 +4,8 @@ mod support;
 
 use support::*;
 use vox_contracts::{ModelCatalogEntry, TaskCategory};
-use vox_routing::policy::{EvidenceMode, EvidenceRule, FallBack, Prefer, Require, Route};
-use vox_routing::{Bound, CatalogInput, Offline, Policy, Record, Router, compile};
+use vox_routing::policy::{Alias, EvidenceMode, EvidenceRule, FallBack, Prefer, Require, Route};
+use vox_routing::{Bound, CatalogInput, Choice, Offline, Policy, Record, Request, Router, compile};
 
 /// Two catalogs as an earlier version discovered them, of which the second model has a record of the best.
 fn catalogs(unknown: &str, known: &str) -> Router {
@@ -69,6 +69,30 @@ fn nothing_is_borrowed_from_another_size_or_by_a_name_that_tells_no_model() {
         let router = catalogs(unknown, known);
         assert_eq!(bound(&router, &format!("a/{unknown}")), bound(&router, "a/stranger"), "{unknown}");
     }
+}
+
+#[test]
+fn a_model_that_is_named_for_all_its_servers_is_served_by_the_best_and_then_by_the_others() {
+    let alias = |name: &str, model: &str| Alias {
+        name: name.to_owned(),
+        category: None,
+        model: Some(model.to_owned()),
+        force_cost: false,
+    };
+    let aliases = vec![alias("llama", "vox/meta/llama-9.3-70b"), alias("gone", "vox/meta/llama-9-70b")];
+    let all = vec![
+        at("a/meta.llama9-3-70b-instruct-v1:0", "3"),
+        at("b/meta-llama/Llama-9.3-70B-Instruct", "1"),
+        at("b/meta-llama/Llama-3.1-8B-Instruct", "0.1"),
+    ];
+    let router = router(Policy { aliases, ..Policy::default() }, all);
+    let named = |name: &str| Request { choice: Choice::Named(name.to_owned()), ..chat() };
+    let both = ["b/meta-llama/Llama-9.3-70B-Instruct", "a/meta.llama9-3-70b-instruct-v1:0"];
+    assert_eq!(decided(&router, &named("llama")), both);
+    assert_eq!(decided(&router, &named("vox/meta/llama-9.3-70b")), both);
+    assert_eq!(decided(&router, &named("meta-llama/Llama-9.3-70B-Instruct")), both[..1]);
+    assert_eq!(refused(&router, &named("gone")).code(), "unknown_model");
+    assert_eq!(refused(&router, &named("meta/llama-9.3-70b")).code(), "unknown_model");
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use vox_contracts::identity;
+use vox_routing::PREFIX;
+
 use super::sources::{Placed, Source};
 
 /// All entries of one name.
@@ -18,7 +21,7 @@ pub(super) struct Group<'a> {
 /// What an alias of a group stands for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Meaning {
-    /// A deployment's id, or a model's id that several sources have.
+    /// A deployment's id, a model's id that several sources have, or what a model is called everywhere.
     pub(super) model: String,
     /// Whether that is the whole group.
     pub(super) whole: bool,
@@ -31,15 +34,25 @@ pub(super) struct Groups<'a> {
     by_name: BTreeMap<&'a str, usize>,
     /// The sources that have a model.
     having: BTreeMap<&'a str, BTreeSet<usize>>,
+    /// The deployments of one model, by what it is called everywhere.
+    one_model: BTreeMap<String, BTreeSet<(usize, &'a str)>>,
     sources: &'a [Source],
 }
 
 impl<'a> Groups<'a> {
     pub(super) fn of(placed: &'a [Placed], sources: &'a [Source]) -> Self {
-        let mut groups =
-            Self { list: Vec::new(), by_name: BTreeMap::new(), having: BTreeMap::new(), sources };
+        let mut groups = Self {
+            list: Vec::new(),
+            by_name: BTreeMap::new(),
+            having: BTreeMap::new(),
+            one_model: BTreeMap::new(),
+            sources,
+        };
         for one in placed {
             let entry = &one.deployment;
+            if let Some(identity) = groups.identity(one) {
+                groups.one_model.entry(identity).or_default().insert((one.source, &entry.model));
+            }
             groups.having.entry(&entry.model).or_default().insert(one.source);
             let number = *groups.by_name.entry(&entry.group).or_insert(groups.list.len());
             if number == groups.list.len() {
@@ -65,8 +78,15 @@ impl<'a> Groups<'a> {
         format!("{}/{}", self.sources[one.source].name, one.deployment.model)
     }
 
-    /// A model's id stands for all sources that have it; so it stands for a group that is exactly these. Nothing stands for
-    /// another group of several, so that its first member has to.
+    /// What a model is called everywhere; nothing at a server of one's own, which says more of its models than their ids do.
+    fn identity(&self, one: &Placed) -> Option<String> {
+        let provider = &self.sources.get(one.source)?.place.provider;
+        let is_here = provider.info().is_some_and(|info| info.local);
+        if is_here { None } else { identity::of_id(&one.deployment.model, None, None) }
+    }
+
+    /// A model's id stands for all sources that have it, and its identity for all deployments of it; so they stand for a group
+    /// that is exactly these. Nothing stands for another group of several, so that its first member has to.
     pub(super) fn meaning(&self, group: &Group<'_>) -> Option<Meaning> {
         let first = group.members.first()?;
         let model = &first.deployment.model;
@@ -76,6 +96,12 @@ impl<'a> Groups<'a> {
         let every = same && self.having.get(model.as_str()) == Some(&sources);
         if every && !alone {
             return Some(Meaning { model: model.clone(), whole: true });
+        }
+        let members: BTreeSet<_> =
+            group.members.iter().map(|one| (one.source, one.deployment.model.as_str())).collect();
+        let identity = self.identity(first).filter(|identity| self.one_model.get(identity) == Some(&members));
+        if let Some(identity) = identity.filter(|_| !alone) {
+            return Some(Meaning { model: format!("{PREFIX}{identity}"), whole: true });
         }
         Some(Meaning { model: self.id(first), whole: alone })
     }

@@ -70,6 +70,24 @@ fn entries_of_one_name_and_model_are_one_alias_for_all_their_sources() {
 }
 
 #[test]
+fn entries_of_one_name_that_are_one_model_under_several_ids_are_one_alias_for_it() {
+    let two = format!(
+        "{}, {}",
+        entry("llama", "groq/llama-9.3-70b-versatile"),
+        entry("llama", "together_ai/meta-llama/Llama-9.3-70B-Instruct-Turbo")
+    );
+    let imported = of(&two);
+    assert_eq!(aliases(&imported, 0), [("llama", Some("vox/meta/llama-9.3-70b"))]);
+    assert_eq!(imported.policies.len(), 1);
+    // A third that goes by another name would be meant as well.
+    let imported = of(&format!("{two}, {}", entry("other", "openrouter/meta-llama/llama-9.3-70b-instruct")));
+    assert_eq!(aliases(&imported, 0)[0], ("llama", Some("groq/llama-9.3-70b-versatile")));
+    // A server of one's own may have another size under the same id.
+    let imported = of(&format!("{}, {}", entry("a", "openai/gpt-ess"), entry("a", "ollama/gpt-ess:latest")));
+    assert_eq!(aliases(&imported, 0), [("a", Some("openai/gpt-ess"))]);
+}
+
+#[test]
 fn a_name_that_is_the_models_id_needs_no_alias() {
     assert_eq!(aliases(&of(&entry("alpha-1", "openai/alpha-1")), 0), []);
     assert_eq!(aliases(&of(&entry("openai/alpha-1", "openai/alpha-1")), 0), []);

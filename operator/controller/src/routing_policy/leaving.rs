@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use vox_contracts::ModelCatalogEntry;
 use vox_contracts::change::Lifecycle;
+use vox_contracts::{ModelCatalogEntry, identity};
 use vox_crds::conditions::reasons;
 use vox_crds::routing_policy::{LeavingModel, RoutingPolicySpec};
-use vox_routing::pattern;
+use vox_routing::{PREFIX, pattern};
 use vox_store::catalog::GoneModel;
 
 use super::resolve::Catalogs;
@@ -97,12 +97,13 @@ impl<'a> Offered<'a> {
 
     /// The models that a name stands for, where all of them leave.
     fn leaving(&self, place: &str, name: &str) -> Vec<LeavingModel> {
-        let here: Vec<_> = find(&self.here, name, |entry| &entry.model_id);
+        let here: Vec<_> = find(&self.here, name, |entry| &entry.model_id, known_identity);
         if !here.is_empty() {
             let told: Option<Vec<_>> = here.into_iter().map(|(id, entry)| going(id, entry, place)).collect();
             return told.unwrap_or_default();
         }
-        let gone: Vec<_> = find(&self.gone, name, |model| &model.model_id);
+        let id_tells = |model: &&GoneModel| identity::of_id(&model.model_id, None, None);
+        let gone: Vec<_> = find(&self.gone, name, |model| &model.model_id, id_tells);
         if gone.is_empty() && !name.contains('*') && !self.unknown {
             return vec![told(name, place, reasons::MODELS_REMOVED, None, None)];
         }
@@ -114,11 +115,18 @@ impl<'a> Offered<'a> {
     }
 }
 
-/// The models that a name or pattern stands for: an id of a deployment before an id of a model, as gateways read names.
+/// The identity of an entry, also of one that an earlier version discovered.
+fn known_identity(entry: &&ModelCatalogEntry) -> Option<String> {
+    entry.identity.clone().or_else(|| identity::of_entry(entry))
+}
+
+/// The models that a name or pattern stands for: an id of a deployment before an id of a model, and that before an identity,
+/// as gateways read names.
 fn find<'m, T>(
     models: &'m BTreeMap<String, T>,
     name: &str,
     model_id: impl Fn(&T) -> &str,
+    identity: impl Fn(&T) -> Option<String>,
 ) -> Vec<(&'m str, &'m T)> {
     if name.contains('*') {
         let matching = models.iter().filter(|(id, _)| pattern::matches(name, id));
@@ -127,8 +135,14 @@ fn find<'m, T>(
     if let Some((id, model)) = models.get_key_value(name) {
         return vec![(id, model)];
     }
-    let same = models.iter().filter(|(_, model)| model_id(model) == name);
-    same.map(|(id, model)| (id.as_str(), model)).collect()
+    let of = |is: &dyn Fn(&T) -> bool| -> Vec<(&'m str, &'m T)> {
+        models.iter().filter(|(_, model)| is(model)).map(|(id, model)| (id.as_str(), model)).collect()
+    };
+    let same = of(&|model| model_id(model) == name);
+    match name.strip_prefix(PREFIX) {
+        Some(wanted) if same.is_empty() => of(&|model| identity(model).as_deref() == Some(wanted)),
+        _ => same,
+    }
 }
 
 /// What is to be told of a model that is offered; nothing where it stays.
@@ -243,6 +257,14 @@ mod tests {
                 "hub/maker/gone, which aliases[fast] names, is gone since 1970-01-01; its provider names maker/next instead"
             ]
         );
+        assert_eq!(
+            sentences(alias("vox/gone")),
+            [
+                "hub/maker/gone, which aliases[fast] names, is gone since 1970-01-01; its provider names maker/next instead"
+            ],
+            "also by what the model is called everywhere"
+        );
+        assert!(sentences(alias("vox/stays")).is_empty());
         assert_eq!(
             sentences(alias("hub/maker/never")),
             ["hub/maker/never, which aliases[fast] names, is in none of its catalogs"]
