@@ -1,5 +1,8 @@
 //! Which ids are one model. Ids as providers write them stand in the tables of the folder beside this file.
 
+// Clippy knows tests by their attribute and does not know their helpers.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

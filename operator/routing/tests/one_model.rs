@@ -1,5 +1,8 @@
 //! One model at several servers: what they share and what they do not.
 
+// Clippy knows tests by their attribute and does not know their helpers.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use support::*;

@@ -70,6 +70,26 @@ fn a_record_that_decides_is_shown_and_one_of_too_few_calls_is_not() {
     assert!(!text(29).contains("RECORD OF"));
 }
 
+#[test]
+fn deployments_of_one_model_are_shown_together() {
+    let mut policy = compiled(policy("only"));
+    let resold = policy.deployments.iter().take(2).map(|deployment| {
+        let mut deployment = (**deployment).clone();
+        deployment.id = deployment.id.replace("hub/", "cloud/");
+        std::sync::Arc::new(deployment)
+    });
+    let resold: Vec<_> = resold.collect();
+    policy.deployments.extend(resold);
+    let snapshot = Snapshot::seal("lab".to_owned(), 7, vec![policy]).unwrap();
+    let asked = Asked::new("which way is north", &HintArgs::default(), false).unwrap();
+    let text = show::text(&decide(snapshot, None, asked, 0).unwrap(), true, false);
+    let (_, shown) = text.split_once("ONE MODEL").unwrap();
+    let lines: Vec<&str> = shown.lines().take(6).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+    let alone = show::text(&explained("x", &HintArgs::default(), false), true, false);
+    assert!(!alone.contains("ONE MODEL"));
+}
+
 fn snapshot(policies: &[&str]) -> Snapshot {
     let policies = policies.iter().map(|name| compiled(policy(name))).collect();
     Snapshot::seal("lab".to_owned(), 7, policies).unwrap()
