@@ -220,7 +220,8 @@ mod tests {
         assert_eq!(kept(args(None, Some(ModelTier::Economy), None)), 2);
         assert_eq!(kept(args(None, Some(ModelTier::Economy), Some(StrengthTag::Codegen))), 1);
         assert_eq!(kept(args(Some("free"), Some(ModelTier::Pro), None)), 0);
-        let of = |identity: &str| ShowArgs { identity: Some(identity.to_owned()), ..args(None, None, None) };
+        let of =
+            |identity: &str| ModelFilter { identity: Some(identity.to_owned()), ..args(None, None, None) };
         assert_eq!((kept(of("Cheap-7B")), kept(of("free"))), (1, 0));
     }
 
