@@ -216,6 +216,17 @@ fn figures_must_fit_each_other() {
 }
 
 #[test]
+fn no_hour_may_be_dearer_than_the_plain_price_that_budgets_reckon_with() {
+    finds(
+        OVERLAY,
+        "pattern: '^deepseek-v4-pro'\n    input_usd_per_mtok: \"1.32\"",
+        "pattern: '^deepseek-v4-pro'\n    input_usd_per_mtok: \"0.65\"",
+        "/prices/13/hours/0",
+        "dearest hours",
+    );
+}
+
+#[test]
 fn patterns_and_cron_lines_must_parse() {
     finds(
         ROUTING,
@@ -233,9 +244,9 @@ fn patterns_and_cron_lines_must_parse() {
     );
     finds(
         OVERLAY,
-        "pattern: '^claude-haiku-4'",
-        "pattern: '^claude-(haiku-4'",
-        "/prices/5/pattern",
+        "pattern: '^claude-(fable|mythos)-5-1'",
+        "pattern: '^claude-(fable|mythos-5-1'",
+        "/prices/0/pattern",
         "no regular expression",
     );
     finds(ROUTING, "\"15 3 * * *\"", "\"15 3 * *\"", "/rollup/schedule", "15 3");
