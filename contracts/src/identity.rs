@@ -120,8 +120,13 @@ pub fn of_id(id: &str, family: Option<&str>, parameters: Option<&str>) -> Option
     if holds(rules.own.as_ref(), &name) {
         return own(&id);
     }
-    let family = infer_family(&name).or_else(|| written_family(&id)).or(family).or_else(|| infer_family(&id));
-    let identity = bounded(family.map_or_else(|| name.clone(), |family| format!("{family}/{name}")))?;
+    let known = infer_family(&name).or_else(|| written_family(&id)).or_else(|| infer_family(with_maker(&id)));
+    // Two makers whom no rule knows may have one name for two models: whoever stands before it tells them apart.
+    let maker = match known {
+        Some(known) => Some(known),
+        None => maker(&id)?.or(family),
+    };
+    let identity = bounded(maker.map_or_else(|| name.clone(), |maker| format!("{maker}/{name}")))?;
     (!holds(rules.indefinite.as_ref(), &identity)).then_some(identity)
 }
 
@@ -176,6 +181,22 @@ fn written_family(id: &str) -> Option<&'static str> {
     let mut parts = id.rsplit('/').skip(1);
     let written = parts.next()?;
     FAMILIES.iter().map(|rule| rule.family).find(|family| *family == written)
+}
+
+/// The name with what stands directly before it: a gateway's path before that tells of the gateway.
+fn with_maker(id: &str) -> &str {
+    let start = id.rmatch_indices('/').nth(1).map_or(0, |(slash, _)| slash + 1);
+    id.get(start..).unwrap_or(id)
+}
+
+/// Who stands before the name in an id, if anybody does; nothing where that is not a name.
+fn maker(id: &str) -> Option<Option<&str>> {
+    let before = id.rsplit('/').nth(1).filter(|before| !before.is_empty() && *before != "models");
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    match before {
+        Some(before) if format!("{before}/") == OWN || !before.chars().all(is_name) => None,
+        other => Some(other),
+    }
 }
 
 /// A size as names write it: `70.6B` is `70b`, `494.03M` is `494m`; nothing for what is not one number.

@@ -7,6 +7,7 @@ mod body;
 mod link;
 mod place;
 mod retry;
+mod rows;
 mod status;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::text::{MAX_QUOTED, clip};
 pub(crate) use body::words as error_words;
 pub use place::{join, shown};
 pub use retry::Patience;
+pub(crate) use rows::MAX_ROWS;
 
 /// How long a connection may take: TCP and TLS across an ocean need well under a second.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -256,6 +258,11 @@ impl Http {
         let bytes = body::read(response, self.max_body_bytes)
             .await
             .map_err(|problem| self.failure(problem.class, request.url, &problem.what, problem.advice))?;
+        if let Some(count) = rows::too_many(&bytes) {
+            let what = format!("the answer lists {count} models, more than the {MAX_ROWS} that are read");
+            let advice = "check the endpoint, or name one that lists fewer";
+            return Err(self.failure(FailureClass::BodyTooLarge, request.url, &what, advice));
+        }
         let value = parse(&bytes).map_err(|error| self.unreadable(request.url, &error))?;
         Ok(Reply::Fresh { value, etag, next })
     }

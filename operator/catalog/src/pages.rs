@@ -6,14 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use url::Url;
 use vox_contracts::discovery::{FailureClass, FetchFailure, FetchTarget};
 
-use crate::http::{Http, Reply};
+use crate::http::{Http, MAX_ROWS, Reply};
 use crate::listing::{BodyError, Listing};
 use crate::registry::Answer;
 
 /// A list that goes on after so many pages does not end.
 const MAX_PAGES: usize = 200;
-/// A list of more rows than this is no list of models, whatever the limit of the source.
-const MAX_ROWS: usize = 200_000;
 
 /// One page of a list.
 #[derive(Debug, Default, PartialEq, Eq)]

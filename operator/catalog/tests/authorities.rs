@@ -6,7 +6,10 @@ mod common;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedKey, IsCa, KeyPair,
+    generate_simple_self_signed,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -29,7 +32,11 @@ impl Server {
     async fn start(names: &[&str]) -> Self {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
-        let key = signing_key.serialize_der().try_into().unwrap();
+        Self::of(&cert, &signing_key).await
+    }
+
+    async fn of(cert: &Certificate, key: &KeyPair) -> Self {
+        let key = key.serialize_der().try_into().unwrap();
         let config =
             ServerConfig::builder().with_no_client_auth().with_single_cert(vec![cert.der().clone()], key);
         let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
@@ -94,6 +101,19 @@ async fn refused(target: &FetchTarget) -> (FailureClass, String) {
     let credential = Credential::read("sk-made-up-0123456789").unwrap();
     let failure = discover(target, Some(&credential), None).await.unwrap_err();
     (failure.class, failure.message)
+}
+
+#[tokio::test]
+async fn an_authoritys_certificate_as_a_servers_own_is_refused_with_what_to_make_instead() {
+    let mut names = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    names.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let server = Server::of(&names.self_signed(&key).unwrap(), &key).await;
+    let bundle = Bundle::of("ca-as-server", &server.certificate);
+    let failure = discover(&server.target(Some(&bundle)), None, None).await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::CertificateRefused);
+    assert!(failure.message.contains("CA:TRUE") && failure.message.contains("CA:FALSE"), "{failure:?}");
+    assert_eq!(server.asked(), 0);
 }
 
 #[tokio::test]

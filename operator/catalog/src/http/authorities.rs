@@ -52,6 +52,18 @@ fn certificate_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Certifi
 }
 
 fn told(reason: &CertificateError, own: bool) -> Refused {
+    let reason = match reason {
+        // As `openssl req -x509` makes them unless told otherwise: other clients take it, this one never does.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            return Refused {
+                what: "the server's certificate is refused (it is an authority's, CA:TRUE, used as a server's own)"
+                    .to_owned(),
+                advice: "make one with basicConstraints=CA:FALSE, or let this one sign another for the server, and name \
+                         that which signed with caBundleRef",
+            };
+        }
+        reason => reason,
+    };
     let advice = match reason {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "base endpoint on a name that the certificate has"

@@ -258,13 +258,13 @@ mod tests {
             ]
         );
         assert_eq!(
-            sentences(alias("vox/gone")),
+            sentences(alias("vox/maker/gone")),
             [
                 "hub/maker/gone, which aliases[fast] names, is gone since 1970-01-01; its provider names maker/next instead"
             ],
             "also by what the model is called everywhere"
         );
-        assert!(sentences(alias("vox/stays")).is_empty());
+        assert!(sentences(alias("vox/maker/stays")).is_empty());
         assert_eq!(
             sentences(alias("hub/maker/never")),
             ["hub/maker/never, which aliases[fast] names, is in none of its catalogs"]
