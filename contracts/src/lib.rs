@@ -18,6 +18,7 @@ pub mod price;
 pub mod refusal;
 pub mod scoreboard;
 pub mod spec;
+pub mod text;
 pub mod traffic;
 pub mod training;
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::UnknownName;
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0x0387ce1f00ad606f_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-routing.v1.yaml")) == 0x3cd8ea0fa710b437_u64,
     "contracts/orchestration/model-routing.v1.yaml changed: run `make generate`"
 );
 
@@ -1461,7 +1461,7 @@ pub const IDENTITY_RULES: &[IdentityRule] = &[
         replacement: "${1}",
     },
     IdentityRule { pattern: "^(gemini-\\d.*)[-@]001$", replacement: "${1}" },
-    IdentityRule { pattern: "-(instruct|chat)-\\d{1,2}$", replacement: "-${1}" },
+    IdentityRule { pattern: "(\\d[bm])-(instruct|chat)-\\d{1,2}$", replacement: "${1}-${2}" },
     IdentityRule { pattern: "-instruct-(?:turbo|lite)$", replacement: "-instruct" },
     IdentityRule { pattern: "^(llama-?[\\d.]+-\\d+b)-(?:versatile|instant)$", replacement: "${1}" },
     IdentityRule { pattern: "[ _:@]", replacement: "-" },

@@ -53,6 +53,7 @@ pub async fn discover(
     match source.fetch(&http, target, etag).await? {
         Answer::NotModified => Ok(Fetched::NotModified),
         Answer::Listing(listing) => {
+            let listing = http.without_key(listing);
             let mut catalog = normalise(listing, target).map_err(|mut failure| {
                 redact(&mut failure.message);
                 failure

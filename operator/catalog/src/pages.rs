@@ -160,7 +160,11 @@ impl<'a> Walk<'a> {
             ));
         }
         if self.seen.len() > MAX_PAGES || self.rows > MAX_ROWS {
-            return Err(self.endless(&format!("the list does not end after {} models", self.rows)));
+            return Err(self.endless(&format!(
+                "the list does not end after {} models in {} pages",
+                self.rows,
+                self.seen.len()
+            )));
         }
         Ok(Some(url))
     }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use vox_contracts::ModelCatalogEntry;
 use vox_contracts::entry::MAX_ALIASES;
 use vox_contracts::price::{Stated, Unit, Usd};
+use vox_contracts::text::is_shown;
 use vox_contracts::{ProviderType, UsdPerMTok};
 
 use crate::text::clip;
@@ -38,8 +39,8 @@ pub(crate) fn check_id(id: &str) -> Result<(), String> {
     if id.len() > MAX_ID_BYTES {
         return Err(format!("the id is longer than {MAX_ID_BYTES} bytes"));
     }
-    if id.trim() != id || id.chars().any(char::is_control) {
-        return Err("the id has control characters, or white space around it".to_owned());
+    if id.trim() != id || !id.chars().all(is_shown) {
+        return Err("the id has control or invisible characters, or white space around it".to_owned());
     }
     Ok(())
 }

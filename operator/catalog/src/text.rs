@@ -1,5 +1,7 @@
 //! Text of others, made fit to stand in a message.
 
+use vox_contracts::text::is_shown;
+
 /// How much of a provider's own words a message holds, in characters.
 pub(crate) const MAX_QUOTED: usize = 200;
 
@@ -7,7 +9,7 @@ pub(crate) const MAX_QUOTED: usize = 200;
 pub(crate) fn clip(text: &str, max: usize) -> String {
     let mut line = String::new();
     let mut kept = 0;
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+    for word in text.split(|c: char| c.is_whitespace() || !is_shown(c)).filter(|word| !word.is_empty()) {
         let gap = usize::from(kept > 0);
         for c in " ".chars().take(gap).chain(word.chars()) {
             if kept == max {

@@ -6,7 +6,8 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{catalog, failure, set, target};
-use vox_catalog::{Credential, discover};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use vox_catalog::{Credential, Fetched, discover};
 use vox_contracts::discovery::FailureClass;
 use vox_wire::{Provider, Running};
 
@@ -250,4 +251,27 @@ async fn a_missing_key_is_asked_for() {
     let failure = failure(&target(&server, Provider::OpenAi)).await;
     assert_eq!(failure.class, FailureClass::Unauthorized);
     assert!(failure.message.contains("set credentialsRef"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_model_that_is_called_by_the_key_is_refused_without_it() {
+    let body = r#"{"data":[{"id":"alpha-1"},{"id":"leak-sk-made-up-0123456789"},{"id":"b","aliases":["sk-made-up-0123456789"]}]}"#;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ";
+        let _ = stream.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).await;
+    });
+    let server = Running::start().await.unwrap();
+    let mut target = target(&server, Provider::Mistral);
+    target.endpoint = format!("http://127.0.0.1:{port}/v1");
+    let credential = Credential::read("sk-made-up-0123456789").unwrap();
+    let Fetched::Catalog(catalog) = discover(&target, Some(&credential), None).await.unwrap() else {
+        panic!("a catalog")
+    };
+    let ids: Vec<&str> = catalog.entries.iter().map(|entry| entry.model_id.as_str()).collect();
+    assert_eq!((ids, catalog.refused), (vec!["alpha-1"], 2));
+    assert!(!format!("{catalog:?}").contains("0123456789"), "{catalog:?}");
 }

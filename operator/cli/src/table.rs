@@ -1,5 +1,7 @@
 //! Columns for people.
 
+use vox_contracts::text::is_shown;
+
 /// Between two columns.
 const GAP: &str = "   ";
 
@@ -25,7 +27,7 @@ fn line<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
 
 /// Model ids and messages come from providers; none of them may move the cursor or colour the terminal.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if !is_shown(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// What an unknown cell holds.

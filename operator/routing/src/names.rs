@@ -60,8 +60,8 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// A name of this program's own goes before an alias, that before a deployment's id, that before a bare model id, and that
-    /// before `vox/` and an identity.
+    /// A name of this program's own, `vox/` and an identity among them, goes before an alias, that before a deployment's id, and
+    /// that before a bare model id: no provider's list can take a name that begins with `vox/`.
     pub(crate) fn of(snapshot: &PolicySnapshot) -> Self {
         let (mut models, mut ids, mut identities) = (Places::new(), Places::new(), Places::new());
         for (place, deployment) in (0_u32..).zip(&snapshot.deployments) {
@@ -72,9 +72,9 @@ impl Names {
                 identities.entry(format!("{PREFIX}{identity}")).or_default().push(place);
             }
         }
-        let mut known = identities;
-        known.extend(models);
+        let mut known = models;
         known.extend(ids);
+        known.extend(identities);
         let known: HashMap<String, Box<[u32]>> =
             known.into_iter().map(|(name, places)| (name, places.into())).collect();
 

@@ -83,6 +83,35 @@ async fn a_run_that_died_lets_others_in_when_its_time_is_over() {
 }
 
 #[tokio::test]
+async fn a_run_whose_source_is_deleted_keeps_nobody_out() {
+    let Some(store) = store("host_deleted").await else { return };
+    let here = pace("llm:443", None);
+    assert_eq!(ask(&store, "one", &here, at(0)).await, FETCH);
+    assert_eq!(ask(&store, "two", &here, at(1)).await, QUEUE);
+    store.retire_missing(&[named("two").uid]).await.unwrap();
+    assert_eq!(ask(&store, "two", &here, at(2)).await, FETCH);
+}
+
+#[tokio::test]
+async fn a_run_that_begins_again_keeps_the_host_no_longer() {
+    let Some(store) = store("host_again").await else { return };
+    let here = pace("llm:443", None);
+    assert_eq!(ask(&store, "one", &here, at(0)).await, FETCH);
+    assert_eq!(ask(&store, "one", &here, at(110)).await, FETCH, "its Job's next pod");
+    assert_eq!(ask(&store, "two", &here, at(121)).await, FETCH);
+}
+
+#[tokio::test]
+async fn without_a_key_what_a_host_told_another_source_holds_for_a_quarter_of_an_hour_at_most() {
+    let Some(store) = store("told_without_key").await else { return };
+    let here = pace("llm:443", None);
+    assert_eq!(ask(&store, "one", &here, at(0)).await, FETCH);
+    end(&store, "one", limited(86_400), at(0)).await;
+    assert_eq!(ask(&store, "two", &here, at(1)).await, Permission::Wait { until: at(900) });
+    assert_eq!(ask(&store, "three", &here, at(901)).await, FETCH);
+}
+
+#[tokio::test]
 async fn what_a_host_told_one_source_holds_for_all_of_the_key() {
     let Some(store) = store("told").await else { return };
     let key = pace("llm:443", Some("key"));

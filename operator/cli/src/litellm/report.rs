@@ -1,5 +1,7 @@
 //! What an import has to say: line by line, what is otherwise than it was, and why.
 
+use vox_contracts::text::is_shown;
+
 use serde::Serialize;
 
 /// A name of the file is quoted up to so many characters.
@@ -57,7 +59,7 @@ fn redacted(text: &str) -> String {
 
 /// A name of the file as a sentence quotes it: one line, and not endless.
 pub(super) fn quoted(name: &str) -> String {
-    let mut letters = name.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter });
+    let mut letters = name.chars().map(|letter| if !is_shown(letter) { '\u{fffd}' } else { letter });
     let short: String = letters.by_ref().take(MOST_QUOTED).collect();
     if letters.next().is_some() { format!("{short}…") } else { short }
 }

@@ -26,7 +26,7 @@ use crate::names::{MANAGED_SELECTOR, SOURCE_LABEL};
 type Guarded = DeserializeGuard<ModelCatalogSource>;
 
 /// How often the store is told which sources still exist.
-const RETIRE: Duration = Duration::from_secs(600);
+const RETIRE: Duration = Duration::from_secs(60);
 
 /// Reconciles until told to end.
 pub(crate) async fn run(shared: Shared, end: CancellationToken) {

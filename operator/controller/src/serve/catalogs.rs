@@ -1,8 +1,8 @@
 //! The control API for discovery Jobs: plan, upload, report. See [`vox_contracts::discovery`] for the messages.
 
 use std::collections::HashSet;
-
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
@@ -15,8 +15,10 @@ use jiff::Timestamp;
 use kube::{Api, ResourceExt as _};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use vox_contracts::discovery::{CatalogUpload, DiscoveryPlan, FetchOutcome, FetchReport, UploadReceipt};
 use vox_contracts::entry::CatalogSourceRef;
+use vox_contracts::text::is_shown;
 use vox_crds::ModelCatalogSource;
 use vox_store::catalog::{PublishLimits, RunIdentity, SourceIdentity};
 
@@ -30,6 +32,10 @@ use crate::names::{ACCEPT_ANNOTATION, is_object_name, service_account_user};
 const LARGEST_UPLOAD: usize = 32 << 20;
 /// Uploads that are read and published at the same time; each may take several times its size in memory.
 const UPLOADS_AT_ONCE: usize = 2;
+/// For a catalog to come, which its run has ready: who is slower must not keep the others out.
+const SLOWEST_BODY: Duration = Duration::from_secs(15);
+/// The longest reason of a failure that is kept, in characters.
+const LONGEST_REASON: usize = 2_000;
 
 #[derive(Clone)]
 struct Calls {
@@ -152,7 +158,10 @@ async fn upload(
 ) -> Result<Json<UploadReceipt>, Problem> {
     // Before the body is read: what waits here waits in the network and not in memory.
     let _turn = calls.uploads.acquire().await;
-    let body = Bytes::from_request(body, &calls).await;
+    let body = timeout(SLOWEST_BODY, Bytes::from_request(body, &calls)).await.map_err(|_| {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "TooSlow", "the catalog did not come in time")
+            .retry_after(Duration::from_secs(1))
+    })?;
     let mut upload = readable(&body.map_err(|error| unreadable(error.status(), error.body_text()))?)?;
     let validated = caller.validated()?;
     current(&validated, &upload.plan_digest)?;
@@ -186,12 +195,21 @@ async fn upload(
     Ok(Json(receipt))
 }
 
+/// What may stand in a status, an event and on a terminal.
+fn one_line(text: &str) -> String {
+    let shown = |c: char| if is_shown(c) { c } else { ' ' };
+    text.chars().map(shown).take(LONGEST_REASON).collect()
+}
+
 async fn report(
     State(calls): State<Calls>,
     caller: Caller,
     body: Result<Json<FetchReport>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
-    let Json(report) = body.map_err(|error| unreadable(error.status(), error.body_text()))?;
+    let Json(mut report) = body.map_err(|error| unreadable(error.status(), error.body_text()))?;
+    if let FetchOutcome::Failed(failure) = &mut report.outcome {
+        failure.message = one_line(&failure.message);
+    }
     let validated = caller.validated()?;
     current(&validated, &report.plan_digest)?;
     let (identity, run) = (caller.identity(&validated), caller.run(&validated.plan_digest));
@@ -262,7 +280,7 @@ fn check(upload: &CatalogUpload, validated: &ValidatedSource) -> Result<(), Prob
     let mut seen = HashSet::with_capacity(upload.entries.len());
     for entry in &upload.entries {
         let id = entry.model_id.as_str();
-        if id.is_empty() || id.len() > 512 || id.contains(char::is_control) {
+        if id.is_empty() || id.len() > 512 || !id.chars().all(is_shown) {
             return refuse(format!(
                 "model id {:?} is empty, too long or has control characters",
                 entry.model_id

@@ -151,6 +151,7 @@ pub(super) struct Known {
     has_suspects: bool,
 }
 
+/// A run that begins again, as its Job's next pod does, keeps the host to itself no longer than the first time.
 async fn insert_attempt(
     tx: &mut PgConnection,
     uid: &str,
@@ -164,7 +165,9 @@ async fn insert_attempt(
          VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (source_uid, run) DO UPDATE
          SET plan_digest = $3, started_at = $4, finished_at = NULL, outcome = NULL, message = NULL, retry_after_ms = NULL,
-             host = $5, credential = $6, asks_until = $7",
+             host = $5, credential = $6,
+             asks_until = CASE WHEN catalog_attempt.finished_at IS NULL AND catalog_attempt.host = $5
+                 THEN catalog_attempt.asks_until ELSE $7 END",
     )
     .bind(uid)
     .bind(&run.run)

@@ -11,6 +11,8 @@ use crate::Result;
 
 /// How soon a run asks again whether the host is free. A list takes a second or two.
 const AGAIN: Duration = Duration::from_millis(500);
+/// So long a source without a key waits for what the host told another one.
+const LONGEST_WITHOUT_KEY: Duration = Duration::from_secs(15 * 60);
 /// The window of a key's budget.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -75,8 +77,9 @@ fn withheld(until: Timestamp, reason: &str, asked: &Asked, now: Timestamp) -> Ke
 
 async fn is_being_asked(tx: &mut PgConnection, uid: &str, asked: &Asked, now: Timestamp) -> Result<bool> {
     let running = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM catalog_attempt
-             WHERE host = $1 AND source_uid <> $2 AND finished_at IS NULL AND asks_until > $3)",
+        "SELECT EXISTS (SELECT 1 FROM catalog_attempt AS attempt JOIN catalog_source AS source USING (source_uid)
+             WHERE attempt.host = $1 AND source_uid <> $2 AND attempt.finished_at IS NULL AND attempt.asks_until > $3
+                 AND source.retired_at IS NULL)",
     )
     .bind(&asked.host)
     .bind(uid)
@@ -86,7 +89,8 @@ async fn is_being_asked(tx: &mut PgConnection, uid: &str, asked: &Asked, now: Ti
     Ok(running)
 }
 
-/// What the host last told another source of this key, if that still holds: until when, and which source it was.
+/// What the host last told another source of this key, if that still holds: until when, and which source it was. Without a
+/// key another source may be somebody else's: that holds for a quarter of an hour at most, so that nobody stops all others.
 async fn told_to_wait(
     tx: &mut PgConnection,
     uid: &str,
@@ -94,12 +98,15 @@ async fn told_to_wait(
     now: Timestamp,
 ) -> Result<Option<(Timestamp, String)>> {
     let row = sqlx::query(
-        "SELECT attempt.finished_at + attempt.retry_after_ms * interval '1 millisecond' AS until,
-                source.namespace || '/' || source.name AS source
-         FROM catalog_attempt AS attempt JOIN catalog_source AS source USING (source_uid)
-         WHERE attempt.host = $1 AND attempt.credential IS NOT DISTINCT FROM $2 AND source_uid <> $3
-             AND attempt.outcome <> $4 AND attempt.retry_after_ms IS NOT NULL
-             AND attempt.finished_at + attempt.retry_after_ms * interval '1 millisecond' > $5
+        "SELECT until, source FROM (
+             SELECT attempt.finished_at + CASE WHEN $2::text IS NULL THEN LEAST(attempt.retry_after_ms, $6)
+                        ELSE attempt.retry_after_ms END * interval '1 millisecond' AS until,
+                    source.namespace || '/' || source.name AS source
+             FROM catalog_attempt AS attempt JOIN catalog_source AS source USING (source_uid)
+             WHERE attempt.host = $1 AND attempt.credential IS NOT DISTINCT FROM $2 AND source_uid <> $3
+                 AND attempt.outcome <> $4 AND attempt.retry_after_ms IS NOT NULL
+         ) AS told
+         WHERE until > $5
          ORDER BY until DESC LIMIT 1",
     )
     .bind(&asked.host)
@@ -107,6 +114,7 @@ async fn told_to_wait(
     .bind(uid)
     .bind(FailureClass::Withheld.as_str())
     .bind(now.to_sqlx())
+    .bind(i64::try_from(LONGEST_WITHOUT_KEY.as_millis()).unwrap_or(i64::MAX))
     .fetch_optional(tx)
     .await?;
     row.map(|row| {

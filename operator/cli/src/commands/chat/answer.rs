@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde::Deserialize;
+use vox_contracts::text::is_shown;
 use vox_dialects::Dialect;
 use vox_dialects::stream::StreamReader;
 
@@ -110,7 +111,7 @@ impl Receiver {
 
 /// What a model writes may fill lines, and move or colour nothing.
 fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if !is_shown(c) && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 /// Whoever closes the pipe has read enough; the answer is read to its end all the same, for its cost.
