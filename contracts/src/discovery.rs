@@ -128,6 +128,9 @@ pub struct CatalogUpload {
     /// The answer's ETag, if it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    /// [`INFERRED_WITH`](crate::inference::INFERRED_WITH) of the program that made the entries; none from one of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inferred_with: Option<i64>,
     /// The models, in any order, ids unique; at most [`MAX_ENTRIES`].
     #[serde(deserialize_with = "at_most::<MAX_ENTRIES, _, _>")]
     pub entries: Vec<ModelCatalogEntry>,

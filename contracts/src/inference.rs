@@ -7,6 +7,7 @@ use regex::{RegexSet, RegexSetBuilder};
 use rust_decimal::Decimal;
 
 use crate::entry::{BatchPrice, HourPrice, LongContextPrice, Pricing};
+use crate::generated::fnv1a;
 use crate::generated::overlay::{OverlayPrice, PRICES};
 use crate::generated::providers::ProviderType;
 use crate::generated::routing::{
@@ -14,6 +15,25 @@ use crate::generated::routing::{
     StrengthTag, TIER_WHEN_PRICE_UNKNOWN, TIERS,
 };
 use crate::price::UsdPerMTok;
+
+/// What an entry is derived with, besides the provider's answer: the contracts of routing, providers and overlay prices, and
+/// this program's version. The same list read with another value may be another catalog, so an ETag of before says nothing.
+pub const INFERRED_WITH: i64 = {
+    let parts = [
+        fnv1a(include_bytes!("../orchestration/model-routing.v1.yaml")),
+        fnv1a(include_bytes!("../orchestration/providers.v1.yaml")),
+        fnv1a(include_bytes!("../orchestration/provider-pricing-overlay.v1.yaml")),
+        fnv1a(env!("CARGO_PKG_VERSION").as_bytes()),
+    ];
+    let mut all = 0_u64;
+    let mut index = 0;
+    while index < parts.len() {
+        // Rotated, so that parts that change places are another value.
+        all = all.rotate_left(7) ^ parts[index];
+        index += 1;
+    }
+    all.cast_signed()
+};
 
 /// What is known about a model when its strengths are inferred. Unknown is empty or `None`.
 #[derive(Debug, Clone, Copy, Default)]

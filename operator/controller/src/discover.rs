@@ -17,6 +17,7 @@ use vox_contracts::discovery::{
     CatalogUpload, DiscoveryPlan, FailureClass, FetchFailure, FetchOutcome, FetchReport, Permission,
     UploadReceipt,
 };
+use vox_contracts::inference::INFERRED_WITH;
 
 use crate::args::DiscoverSettings;
 use crate::model_catalog_source::build::REPORTED;
@@ -84,6 +85,7 @@ async fn run(settings: &DiscoverSettings) -> anyhow::Result<Ended> {
             let upload = CatalogUpload {
                 plan_digest: plan.plan_digest,
                 etag: catalog.etag,
+                inferred_with: Some(INFERRED_WITH),
                 entries: catalog.entries,
                 refusals: catalog.refusals,
                 refused: catalog.refused,

@@ -7,7 +7,8 @@ mod support;
 
 use support::{LIMITS, PACE, at, connection, entry, models, publish, run, source, store, upload};
 use vox_contracts::ModelCatalogEntry;
-use vox_contracts::discovery::{FailureClass, FetchFailure, FetchOutcome, Permission};
+use vox_contracts::discovery::{CatalogUpload, FailureClass, FetchFailure, FetchOutcome, Permission};
+use vox_contracts::inference::INFERRED_WITH;
 use vox_store::catalog::{PublishLimits, SourceIdentity};
 use vox_store::{Error, Store};
 
@@ -94,6 +95,26 @@ async fn the_minimum_interval_holds_and_the_etag_is_given_back_after_it() {
     assert_eq!(later, Permission::Fetch { etag: Some("\"e1\"".to_owned()) });
     let other_plan = store.begin_attempt(&source(), &run("c", "q"), &PACE, at(9000)).await.unwrap();
     assert_eq!(other_plan, Permission::Fetch { etag: None }, "an ETag is of one plan");
+}
+
+#[tokio::test]
+async fn what_another_program_made_of_a_list_is_read_whole_once_more() {
+    for (name, made_with) in [("etag_before", None), ("etag_upgraded", Some(INFERRED_WITH.wrapping_add(1)))] {
+        let Some(store) = store(name).await else { return };
+        publish(&store, "a", models(3), 0).await.unwrap();
+        store.begin_attempt(&source(), &run("b", "p"), &PACE, at(4000)).await.unwrap();
+        let by_another = CatalogUpload { inferred_with: made_with, ..upload(models(3), "p") };
+        store.publish(&source(), &run("b", "p"), &by_another, &LIMITS, at(4001)).await.unwrap();
+        let soon = store.begin_attempt(&source(), &run("c", "p"), &PACE, at(4010)).await.unwrap();
+        assert_eq!(soon, Permission::Wait { until: at(7600) }, "an upgrade makes no run of its own");
+        let asked = store.begin_attempt(&source(), &run("c", "p"), &PACE, at(8000)).await.unwrap();
+        assert_eq!(asked, Permission::Fetch { etag: None });
+        let ours = upload(models(3), "p");
+        let published = store.publish(&source(), &run("c", "p"), &ours, &LIMITS, at(8001)).await.unwrap();
+        assert_eq!(published.receipt.revision, 1, "the same entries are no new revision");
+        let asked = store.begin_attempt(&source(), &run("d", "p"), &PACE, at(12_000)).await.unwrap();
+        assert_eq!(asked, Permission::Fetch { etag: Some("\"e1\"".to_owned()) });
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::{PgConnection, Row as _};
 use vox_contracts::discovery::{FailureClass, FetchFailure, FetchOutcome, Permission};
+use vox_contracts::inference::INFERRED_WITH;
 
 use super::gate::{LastAttempt, Pace, allowed_from};
 use super::together::{Asked, KeptOut, kept_out};
@@ -66,7 +67,9 @@ impl Store {
         // An ETag vouches for the catalog that was fetched with the same plan, not for another filter or endpoint.
         let same_plan = known.plan_digest.as_deref() == Some(run.plan_digest.as_str());
         // "Not modified" would say of a suspect neither that it is there nor that it was looked for.
-        let may_ask = same_plan && known.revision > 0 && !known.has_suspects;
+        // Neither does it for what another program or contract makes of the same list: the whole list is read once more.
+        let same_reading = known.inferred_with == Some(INFERRED_WITH);
+        let may_ask = same_plan && same_reading && known.revision > 0 && !known.has_suspects;
         Ok(Permission::Fetch { etag: known.etag.filter(|_| may_ask) })
     }
 
@@ -147,6 +150,8 @@ pub(super) struct Known {
     pub(super) plan_digest: Option<String>,
     pub(super) revision: i64,
     etag: Option<String>,
+    /// What it was derived with.
+    inferred_with: Option<i64>,
     /// Whether its newest revision has models that the provider did not list.
     has_suspects: bool,
 }
@@ -209,7 +214,7 @@ pub(super) async fn register(tx: &mut PgConnection, source: &SourceIdentity) -> 
 /// Takes the source's row lock: until the transaction ends, nothing else happens to this source.
 pub(super) async fn lock(tx: &mut PgConnection, uid: &str) -> Result<Known> {
     let row = sqlx::query(
-        "SELECT plan_digest, revision, etag, EXISTS (
+        "SELECT plan_digest, revision, etag, inferred_with, EXISTS (
              SELECT 1 FROM catalog_revision AS newest
              WHERE newest.source_uid = source.source_uid AND newest.revision = source.revision AND newest.suspect > 0
          ) AS has_suspects
@@ -222,6 +227,7 @@ pub(super) async fn lock(tx: &mut PgConnection, uid: &str) -> Result<Known> {
         plan_digest: row.try_get("plan_digest")?,
         revision: row.try_get("revision")?,
         etag: row.try_get("etag")?,
+        inferred_with: row.try_get("inferred_with")?,
         has_suspects: row.try_get("has_suspects")?,
     })
 }

@@ -80,13 +80,15 @@ impl Store {
         let outcome = if publishes { outcome::PUBLISHED } else { outcome::UNCHANGED };
         finish_good(&mut tx, &source.uid, run, outcome, now).await?;
         sqlx::query(
-            "UPDATE catalog_source SET plan_digest = $2, revision = $3, etag = $4, refreshed_at = $5 WHERE source_uid = $1",
+            "UPDATE catalog_source SET plan_digest = $2, revision = $3, etag = $4, refreshed_at = $5, inferred_with = $6
+             WHERE source_uid = $1",
         )
         .bind(&source.uid)
         .bind(&run.plan_digest)
         .bind(revision)
         .bind(&upload.etag)
         .bind(now.to_sqlx())
+        .bind(upload.inferred_with)
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use sqlx::{Connection as _, PgConnection};
 use vox_contracts::discovery::{CatalogUpload, Permission, UploadReceipt};
 use vox_contracts::entry::{CatalogSourceRef, Pricing};
+use vox_contracts::inference::INFERRED_WITH;
 use vox_contracts::{ModelCatalogEntry, ModelTier, ProviderType};
 use vox_store::catalog::gate::Pace;
 use vox_store::catalog::{PublishLimits, RunIdentity, SourceIdentity};
@@ -90,6 +91,7 @@ pub(crate) fn upload(entries: Vec<ModelCatalogEntry>, plan: &str) -> CatalogUplo
     CatalogUpload {
         plan_digest: plan.to_owned(),
         etag: Some("\"e1\"".to_owned()),
+        inferred_with: Some(INFERRED_WITH),
         entries,
         refusals: vec![],
         refused: 0,

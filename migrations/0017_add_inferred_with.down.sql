@@ -1,0 +1,1 @@
+ALTER TABLE catalog_source DROP COLUMN inferred_with;
