@@ -23,6 +23,8 @@ use crate::control_plane::Shared;
 /// How long a certificate is good for, and how long before its end it is replaced, in days.
 const LEAF_DAYS: (i64, i64) = (90, 30);
 const AUTHORITY_DAYS: (i64, i64) = (3650, 365);
+/// A certificate is good from so long before it is made, for clocks that are behind.
+const EARLY: SignedDuration = SignedDuration::from_hours(1);
 /// How often the Secret is looked at.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -231,14 +233,15 @@ fn leaf(
 }
 
 fn validity(mut params: CertificateParams, now: Timestamp, days: i64) -> anyhow::Result<CertificateParams> {
-    // rcgen's dates are whole days.
-    let midnight = |time: Timestamp| {
-        let date = time.to_zoned(jiff::tz::TimeZone::UTC).date();
-        rcgen::date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
+    // rcgen makes whole days of what others can give; the second is added.
+    let second = |time: Timestamp| {
+        let at = time.to_zoned(jiff::tz::TimeZone::UTC);
+        let part = |part: i8| u64::from(part.unsigned_abs());
+        let day = rcgen::date_time_ymd(at.year().into(), at.month().unsigned_abs(), at.day().unsigned_abs());
+        day + Duration::from_secs(part(at.hour()) * 3600 + part(at.minute()) * 60 + part(at.second()))
     };
-    // A day early, for clocks that are behind.
-    params.not_before = midnight(now.checked_sub(SignedDuration::from_hours(24))?);
-    params.not_after = midnight(end(now, days)?);
+    params.not_before = second(now.checked_sub(EARLY)?);
+    params.not_after = second(end(now, days)?);
     Ok(params)
 }
 
@@ -249,6 +252,8 @@ fn end(now: Timestamp, days: i64) -> anyhow::Result<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use vox_contracts::checkup::CertificateUse;
+
     use super::*;
 
     fn text(secret: &Secret, key: &str) -> String {
@@ -265,6 +270,20 @@ mod tests {
         let second = issue("tls", "vox.ns.svc", Some(first.clone()), later).unwrap();
         assert_eq!(text(&first, "ca.crt"), text(&second, "ca.crt"));
         assert_ne!(text(&first, "tls.crt"), text(&second, "tls.crt"));
+    }
+
+    #[test]
+    fn a_certificate_is_good_from_an_hour_ago_until_when_its_secret_says() {
+        let now: Timestamp = "2026-03-01T00:29:07Z".parse().unwrap();
+        let secret = issue("tls", "vox.ns.svc", None, now).unwrap();
+        for (key, until, used_as) in [
+            ("tls.crt", LEAF_UNTIL, CertificateUse::Serving),
+            ("ca.crt", AUTHORITY_UNTIL, CertificateUse::Authority),
+        ] {
+            let facts = crate::certificates::facts(used_as, text(&secret, key).as_bytes());
+            assert_eq!(facts[0].not_before.to_string(), "2026-02-28T23:29:07Z");
+            assert_eq!(facts[0].not_after.to_string(), secret.annotations()[until]);
+        }
     }
 
     #[test]
