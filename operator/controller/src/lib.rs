@@ -10,6 +10,7 @@ mod condition;
 mod context;
 mod control_plane;
 mod discover;
+mod events;
 mod lease;
 mod metrics;
 mod migrate;

@@ -24,7 +24,6 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
-use kube::runtime::events::Recorder;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource as _, ResourceExt as _};
 use vox_contracts::entry::CatalogSourceRef;
@@ -35,6 +34,7 @@ use vox_store::catalog::{RevisionChange, RunIdentity, SourceIdentity, SourceStat
 
 use crate::context::Backoff;
 use crate::control_plane::Shared;
+use crate::events::Teller;
 use build::{Owner, Surroundings};
 use changes::Change;
 use dereference::{Children, Dereferenced, JobState};
@@ -60,7 +60,7 @@ const REFUSED: Duration = Duration::from_secs(60);
 /// What a reconcile works with.
 pub(crate) struct Context {
     pub(crate) shared: Shared,
-    pub(crate) recorder: Recorder,
+    pub(crate) teller: Teller,
     pub(crate) children: Children,
     pub(crate) places: Places,
     pub(crate) overlaid: Overlaid,
@@ -184,7 +184,7 @@ async fn pass(source: &ModelCatalogSource, context: &Context) -> Result<Action, 
     let revision = Box::pin(revision(source, &before, &after, context)).await;
     let told = changes::changes(&before, &after, &revision);
     let told = told.into_iter().chain(too_soon).chain(missed).chain(short).collect();
-    status::tell(&context.recorder, source, told).await;
+    status::tell(&context.teller, source, told).await;
     Ok(next_look(&live, &verdict, due.as_ref(), refusal.is_some(), &after, now))
 }
 

@@ -1,7 +1,7 @@
 //! Writes a source's status, when it changed, and tells of what changed.
 
 use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::json;
 use vox_crds::conditions::types;
@@ -10,6 +10,7 @@ use vox_crds::{ModelCatalogSource, ModelCatalogSourceStatus};
 use super::FIELD_MANAGER;
 use super::changes::Change;
 use super::describe::condition;
+use crate::events::Teller;
 use crate::metrics::Metrics;
 
 /// Writes `next` if it differs from what the object says.
@@ -36,20 +37,17 @@ pub(crate) async fn write(
     written.map(drop)
 }
 
-/// Tells of changes. An event that cannot be written is not worth failing for: the status says the same.
-pub(crate) async fn tell(recorder: &Recorder, source: &ModelCatalogSource, changes: Vec<Change>) {
+/// Tells of changes.
+pub(crate) async fn tell(teller: &Teller, source: &ModelCatalogSource, changes: Vec<Change>) {
     for change in changes {
         let event = Event {
             type_: if change.warning { EventType::Warning } else { EventType::Normal },
             reason: change.reason,
-            // The API's bound.
-            note: Some(change.note.chars().take(1000).collect()),
+            note: Some(change.note),
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        if let Err(error) = recorder.publish(&event, &source.object_ref(&())).await {
-            tracing::info!(%error, reason = event.reason, "failed to write an event");
-        }
+        teller.tell(event, &source.object_ref(&())).await;
     }
 }
 

@@ -8,7 +8,6 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Config as ControllerConfig;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef, Store as Cache};
 use kube::runtime::{Controller, Predicate as _, WatchStreamExt as _, predicates, watcher};
 use kube::{Api, Resource, ResourceExt as _};
@@ -21,6 +20,7 @@ use super::prices::Overlaid;
 use super::{CONTROLLER, Context, failed, reconcile, retire_missing};
 use crate::context::{Backoff, filled};
 use crate::control_plane::Shared;
+use crate::events::Teller;
 use crate::names::{MANAGED_SELECTOR, SOURCE_LABEL};
 
 type Guarded = DeserializeGuard<ModelCatalogSource>;
@@ -51,10 +51,8 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         .modify(Job::forget_managers)
         .reflect(job_writer)
         .touched_objects();
-    let reporter =
-        Reporter { controller: "vox-operator".into(), instance: Some(shared.settings.pod_name.clone()) };
     let context = Arc::new(Context {
-        recorder: Recorder::new(client, reporter),
+        teller: Teller::new(client, shared.settings.pod_name.clone()),
         children: Children { service_accounts, cron_jobs, jobs },
         places: Places::default(),
         overlaid: Overlaid::default(),

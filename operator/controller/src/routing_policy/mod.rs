@@ -26,7 +26,6 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
-use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{ObjectRef, Store as Cache};
 use kube::{Resource as _, ResourceExt as _};
 use tokio::sync::Notify;
@@ -37,6 +36,7 @@ use vox_store::routing::ProgrammedPolicy;
 
 use crate::context::Backoff;
 use crate::control_plane::Shared;
+use crate::events::Teller;
 use describe::{Observation, Serving};
 use evidence::Observations;
 use resolve::Catalogs;
@@ -71,7 +71,7 @@ type Guarded = DeserializeGuard<RoutingPolicy>;
 /// What a reconcile works with.
 struct Context {
     shared: Shared,
-    recorder: Recorder,
+    teller: Teller,
     backoff: Backoff<ObjectRef<Guarded>>,
     policies: Cache<Guarded>,
     /// Told when a policy is gone.
@@ -251,7 +251,7 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
         now: Timestamp::now(),
     });
     status::write(&shared.client, &shared.metrics, policy, &after).await.map_err(Error::Status)?;
-    status::tell(&context.recorder, policy, &after).await;
+    status::tell(&context.teller, policy, &after).await;
     // One that was deleted meanwhile is not to be measured for ever.
     if context.exists(policy) {
         shared.metrics.policy(&namespace, &name, status::is_programmed(&after));
@@ -259,7 +259,7 @@ async fn pass(policy: &RoutingPolicy, context: &Context) -> Result<Action, Error
     let mut again = if resolved { LOOK_AGAIN } else { UNRESOLVED };
     if let Some(router) = &router {
         let changes = picks::leader_changes(&before, &after, router, now);
-        status::tell_evidence(&context.recorder, policy, &after, &changes).await;
+        status::tell_evidence(&context.teller, policy, &after, &changes).await;
         let ends = picks::next_end(router, now).map(Duration::from_millis);
         again = ends.map_or(again, |ends| again.min(ends + A_MOMENT));
     }

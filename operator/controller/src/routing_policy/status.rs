@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::json;
 use vox_crds::conditions::{reasons, types};
@@ -12,6 +12,7 @@ use vox_crds::{RoutingPolicy, RoutingPolicyStatus};
 use super::FIELD_MANAGER;
 use super::leaving;
 use super::picks::{LeaderChange, percent};
+use crate::events::Teller;
 use crate::metrics::Metrics;
 
 /// Writes `next` if it differs from what the object says. Sidecars and the budget are written by themselves.
@@ -43,31 +44,28 @@ pub(crate) fn is_programmed(status: &RoutingPolicyStatus) -> bool {
     status.conditions.iter().any(|one| one.type_ == types::PROGRAMMED && one.status == "True")
 }
 
-/// Tells when a condition has another status or reason than before. An event that cannot be written is not worth failing
-/// for: the status says the same.
-pub(crate) async fn tell(recorder: &Recorder, policy: &RoutingPolicy, next: &RoutingPolicyStatus) {
+/// Tells when a condition has another status or reason than before.
+pub(crate) async fn tell(teller: &Teller, policy: &RoutingPolicy, next: &RoutingPolicyStatus) {
     let before = policy.status.clone().unwrap_or_default();
     for condition in changed(&before, next) {
         let type_ = if condition.status == "True" { EventType::Normal } else { EventType::Warning };
-        tell_one(recorder, policy, type_, &condition.reason, "Reconcile", &condition.message).await;
+        tell_one(teller, policy, type_, &condition.reason, "Reconcile", &condition.message).await;
     }
-    tell_leaving(recorder, policy, next).await;
+    tell_leaving(teller, policy, next).await;
 }
 
 /// Tells of what happened: who leads a category now, and whose price is not the listed one.
 pub(crate) async fn tell_evidence(
-    recorder: &Recorder,
+    teller: &Teller,
     policy: &RoutingPolicy,
     next: &RoutingPolicyStatus,
     changes: &[LeaderChange],
 ) {
     for change in changes {
-        // Events of one action are taken for one and the same, whatever they say.
         let action = format!("Lead {} with {}", change.category, change.leader);
-        tell_one(recorder, policy, EventType::Normal, reasons::LEADER_CHANGED, &action, &change.message)
-            .await;
+        tell_one(teller, policy, EventType::Normal, reasons::LEADER_CHANGED, &action, &change.message).await;
     }
-    tell_quarantines(recorder, policy, next).await;
+    tell_quarantines(teller, policy, next).await;
     let known = policy.status.as_ref().map(|status| status.price_drifts.as_slice()).unwrap_or_default();
     for drift in next.price_drifts.iter().filter(|drift| !known.contains(drift)) {
         let (model, listed, billed) = (&drift.model, &drift.listed_usd_per_mtok, &drift.billed_usd_per_mtok);
@@ -75,22 +73,22 @@ pub(crate) async fn tell_evidence(
             "{model} is listed at USD {listed} per million tokens and was billed at USD {billed}, which decides"
         );
         let action = format!("Charge {billed} for {model}");
-        tell_one(recorder, policy, EventType::Warning, reasons::PRICE_DRIFT, &action, &message).await;
+        tell_one(teller, policy, EventType::Warning, reasons::PRICE_DRIFT, &action, &message).await;
     }
 }
 
-async fn tell_leaving(recorder: &Recorder, policy: &RoutingPolicy, next: &RoutingPolicyStatus) {
+async fn tell_leaving(teller: &Teller, policy: &RoutingPolicy, next: &RoutingPolicyStatus) {
     let known = policy.status.as_ref().map(|status| status.leaving.as_slice()).unwrap_or_default();
     let is_known = |one: &&LeavingModel| {
         known.iter().any(|other| other.model == one.model && other.reason == one.reason)
     };
     for one in next.leaving.iter().filter(|one| !is_known(one)) {
         let action = format!("Tell of {}", one.model);
-        tell_one(recorder, policy, EventType::Warning, &one.reason, &action, &leaving::sentence(one)).await;
+        tell_one(teller, policy, EventType::Warning, &one.reason, &action, &leaving::sentence(one)).await;
     }
 }
 
-async fn tell_quarantines(recorder: &Recorder, policy: &RoutingPolicy, next: &RoutingPolicyStatus) {
+async fn tell_quarantines(teller: &Teller, policy: &RoutingPolicy, next: &RoutingPolicyStatus) {
     let before = policy.status.clone().unwrap_or_default();
     let among = |all: &[QuarantineStatus], one: &QuarantineStatus| {
         all.iter().any(|other| other.model == one.model && other.category == one.category)
@@ -102,7 +100,7 @@ async fn tell_quarantines(recorder: &Recorder, policy: &RoutingPolicy, next: &Ro
             "{model} is kept from {category}: its success there fell from {was} % to {is} %; a few calls go to it until they succeed again"
         );
         let action = format!("Keep {model} from {category}");
-        tell_one(recorder, policy, EventType::Warning, reasons::QUARANTINED, &action, &message).await;
+        tell_one(teller, policy, EventType::Warning, reasons::QUARANTINED, &action, &message).await;
     }
     // With another spec a model may be gone for another reason.
     let ended = before.quarantines.iter().filter(|held| !among(&next.quarantines, held));
@@ -110,12 +108,12 @@ async fn tell_quarantines(recorder: &Recorder, policy: &RoutingPolicy, next: &Ro
         let (model, category) = (&held.model, held.category);
         let message = format!("{model} serves {category} again: calls since its fall succeeded");
         let action = format!("Let {model} serve {category}");
-        tell_one(recorder, policy, EventType::Normal, reasons::QUARANTINE_ENDED, &action, &message).await;
+        tell_one(teller, policy, EventType::Normal, reasons::QUARANTINE_ENDED, &action, &message).await;
     }
 }
 
 async fn tell_one(
-    recorder: &Recorder,
+    teller: &Teller,
     policy: &RoutingPolicy,
     type_: EventType,
     reason: &str,
@@ -125,14 +123,11 @@ async fn tell_one(
     let event = Event {
         type_,
         reason: reason.to_owned(),
-        // The API's bounds.
-        note: Some(message.chars().take(1000).collect()),
-        action: action.chars().take(128).collect(),
+        note: Some(message.to_owned()),
+        action: action.to_owned(),
         secondary: None,
     };
-    if let Err(error) = recorder.publish(&event, &policy.object_ref(&())).await {
-        tracing::info!(%error, reason = event.reason, "failed to write an event");
-    }
+    teller.tell(event, &policy.object_ref(&())).await;
 }
 
 /// The conditions that are worth an event.

@@ -9,7 +9,6 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::Config as ControllerConfig;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef, Store as Cache};
 use kube::runtime::{Controller, Predicate as _, WatchStreamExt as _, predicates, watcher};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
@@ -22,6 +21,7 @@ use super::siblings::{Siblings, to_look_at};
 use super::{CONTROLLER, Context, Guarded, budget, evidence, failed, reconcile, sidecars};
 use crate::context::Backoff;
 use crate::control_plane::Shared;
+use crate::events::Teller;
 
 type Source = DeserializeGuard<ModelCatalogSource>;
 
@@ -47,10 +47,8 @@ pub(crate) async fn run(shared: Shared, end: CancellationToken) {
         })
         .applied_objects()
         .predicate_filter(predicates::generation.combine(predicates::annotations), Default::default());
-    let reporter =
-        Reporter { controller: "vox-operator".into(), instance: Some(shared.settings.pod_name.clone()) };
     let context = Arc::new(Context {
-        recorder: Recorder::new(client.clone(), reporter),
+        teller: Teller::new(client.clone(), shared.settings.pod_name.clone()),
         backoff: Backoff::default(),
         namespaces: Default::default(),
         built: Default::default(),
