@@ -20,6 +20,9 @@ const CA_MOUNT: &str = "/var/run/vox.dev/ca";
 /// Exit status of `discover` after a failure that it has reported: the Job ends, another try would repeat it.
 pub(crate) const REPORTED: i32 = 3;
 
+/// Exit status of a container that was killed, which is what happens to one that needs too much memory.
+pub(crate) const KILLED: i32 = 137;
+
 /// What the operator knows that a source does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Surroundings {
@@ -119,6 +122,9 @@ fn job_spec(owner: &Owner, source: &ValidatedSource, around: &Surroundings, dela
                 { "action": "FailJob", "onExitCodes": { "containerName": "discover", "operator": "In", "values": [REPORTED] } },
                 // A drained node is not the run's fault.
                 { "action": "Ignore", "onPodConditions": [{ "type": "DisruptionTarget", "status": "True" }] },
+                // Another pod would need as much memory and ask the provider again. And a Job that fails by a rule says which exit
+                // code it was, which saves the operator the right to read everybody's pods.
+                { "action": "FailJob", "onExitCodes": { "containerName": "discover", "operator": "In", "values": [KILLED] } },
             ],
         },
         "template": {

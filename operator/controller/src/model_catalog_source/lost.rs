@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use vox_contracts::discovery::{FailureClass, FetchFailure};
 use vox_store::catalog::SourceState;
 
+use super::build::KILLED;
 use super::dereference::{JobEnd, JobState};
 
 /// A run whose Job the cache does not show may only be new to the cache.
@@ -45,8 +46,12 @@ fn never_asked(state: &SourceState, jobs: &[JobState]) -> Option<LostRun> {
 }
 
 fn lost(run: &str, started_at: Timestamp, why: &str) -> LostRun {
+    // The words of a Job that its failure policy ended.
+    let killed = why.contains(&format!("exit code {KILLED} "));
+    let killed =
+        if killed { ": its container was killed, most often because it was out of memory" } else { "" };
     let message = format!(
-        "run {run} ended without a report ({why}); its pod's events and log say more: kubectl describe job {run}"
+        "run {run} ended without a report ({why}){killed}; its pod's events and log say more: kubectl describe job {run}"
     );
     let failure = FetchFailure { class: FailureClass::RunLost, message, retry_after_ms: None };
     LostRun { run: run.to_owned(), started_at, failure }
@@ -97,6 +102,19 @@ mod tests {
     fn a_run_whose_job_ended_first_is_lost_with_the_jobs_words() {
         let lost = lost_run(&begun("a", false), &[job("a", 990, failed())], at(1001)).unwrap();
         assert!(lost.failure.message.contains("DeadlineExceeded"));
+    }
+
+    #[test]
+    fn a_run_that_was_killed_is_told_with_its_exit_code_and_what_that_means() {
+        let told = |code: i32| {
+            let words = format!(
+                "PodFailurePolicy: Container discover for pod shop/a-x failed with exit code {code} matching FailJob rule at index 2"
+            );
+            let end = Some(JobEnd::Failed(words));
+            lost_run(&begun("a", false), &[job("a", 990, end)], at(1001)).unwrap().failure.message
+        };
+        assert!(told(137).contains("exit code 137") && told(137).contains("out of memory"), "{}", told(137));
+        assert!(!told(3).contains("out of memory"));
     }
 
     #[test]
