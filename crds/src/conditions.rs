@@ -73,7 +73,7 @@ reasons! {
     MODELS_CHANGED = "ModelsChanged";
     /// Their provider advises against models, says when they end, or names others in their place; or took that back.
     MODELS_DEPRECATED = "ModelsDeprecated";
-    /// A requested run was not made: the provider was asked less than the minimum interval ago.
+    /// A requested run was not made: the provider may not be asked yet.
     REQUEST_TOO_SOON = "RequestTooSoon";
     /// `spec.freshness.maxAge` is shorter than the time between two scheduled runs: the source is stale in between.
     STALE_BETWEEN_RUNS = "StaleBetweenRuns";

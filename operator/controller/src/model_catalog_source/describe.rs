@@ -8,6 +8,7 @@ use vox_crds::conditions::{reasons, types};
 use vox_crds::model_catalog_source::{
     AttemptStatus, CatalogStatus, EffectiveSettings, ModelCatalogSourceStatus,
 };
+use vox_store::catalog::gate::{self, Held};
 use vox_store::catalog::{CatalogState, SourceState};
 
 use super::due::{later, promise};
@@ -147,7 +148,7 @@ fn ready(seen: &Observation<'_>, status: &ModelCatalogSourceStatus) -> Verdict {
         });
         // Of a run that is under way, nobody wants to know the next.
         let next = status.next_refresh_time.as_ref().map(|time| time.0).filter(|_| !seen.running);
-        let next = messages::next_try(&seen.name, &seen.namespace, next);
+        let next = messages::next_try(&seen.name, &seen.namespace, next, held(seen, state));
         return no(&attempt.outcome, format!("{}{kept}{next}", attempt.message));
     }
     match (&status.catalog, seen.verdict.is_ok_and(|source| source.suspend)) {
@@ -165,6 +166,12 @@ fn ready(seen: &Observation<'_>, status: &ModelCatalogSourceStatus) -> Verdict {
             )
         }
     }
+}
+
+/// What keeps a request from being granted, as far as this source's newest attempt tells.
+fn held(seen: &Observation<'_>, state: &SourceState) -> Option<Held> {
+    let source = seen.verdict.ok()?;
+    gate::held(state.last.as_ref(), "", &source.plan_digest, &source.pace)
 }
 
 fn fresh(seen: &Observation<'_>, status: &ModelCatalogSourceStatus) -> Verdict {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use vox_store::catalog::SourceState;
-use vox_store::catalog::gate::{allowed_from, retry_at};
+use vox_store::catalog::gate::{Held, allowed_from, held, retry_at};
 
 use super::lost::CACHE_LAG;
 use super::validate::ValidatedSource;
@@ -46,8 +46,8 @@ pub(crate) enum Request {
     None,
     /// It starts this run.
     Granted,
-    /// The provider was asked too recently.
-    TooSoon(Timestamp),
+    /// The provider may not be asked yet.
+    TooSoon(Held),
     /// A run is under way or the source is suspended; look again later.
     Pending,
 }
@@ -118,14 +118,15 @@ fn wanted(
         ..idle_at(idle)
     };
     let granted = |cause: &str| {
-        let until = allowed_from(last, cause, &source.plan_digest, &source.pace);
-        if until <= now { Ok(()) } else { Err(until) }
+        held(last, cause, &source.plan_digest, &source.pace)
+            .filter(|held| held.until > now)
+            .map_or(Ok(()), Err)
     };
     if let Some(request) = pending {
         let cause = format!("{}{after}", of_request(request));
         return match granted(&cause) {
             Ok(()) => start(cause, Request::Granted),
-            Err(until) => Due { request: Request::TooSoon(until), missed, ..idle_at(idle) },
+            Err(held) => Due { request: Request::TooSoon(held), missed, ..idle_at(idle) },
         };
     }
     let new_plan = last.is_none_or(|last| last.plan_digest != source.plan_digest);
@@ -215,7 +216,7 @@ pub(crate) fn later(time: Timestamp, wait: Duration) -> Timestamp {
 mod tests {
     use vox_contracts::discovery::FailureClass;
     use vox_crds::ModelCatalogSource;
-    use vox_store::catalog::gate::LastAttempt;
+    use vox_store::catalog::gate::{Cause, LastAttempt};
 
     use super::*;
     use crate::model_catalog_source::validate::validate;
@@ -296,7 +297,10 @@ mod tests {
         assert_eq!(ask(200_000, None).request, Request::Granted);
         assert_eq!(ask(200_000, Some("now")).request, Request::None);
         let soon = ask(100_020, None);
-        assert_eq!((soon.run, soon.request), (None, Request::TooSoon(at(103_600))));
+        assert_eq!(
+            (soon.run, soon.request),
+            (None, Request::TooSoon(Held { until: at(103_600), by: Cause::MinInterval }))
+        );
     }
 
     #[test]

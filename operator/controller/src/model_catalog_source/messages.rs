@@ -1,8 +1,11 @@
 //! Sentences of conditions and events that take more than a few words. Pure: the same for the same facts, so that a
 //! status is not written anew.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use vox_crds::DurationText;
+use vox_store::catalog::gate::{Cause, Held};
 
 use super::validate::ValidatedSource;
 
@@ -21,13 +24,43 @@ pub(crate) fn second_from(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second().saturating_add(up)).unwrap_or(time)
 }
 
-/// When a failed source is tried again, and how to ask for it now.
-pub(crate) fn next_try(name: &str, namespace: &str, next: Option<Timestamp>) -> String {
+/// When a failed source is tried again, and from when on a request for a run is granted. `held` is the gate's answer to one
+/// that nothing but the newest attempt holds up.
+pub(crate) fn next_try(name: &str, namespace: &str, next: Option<Timestamp>, held: Option<Held>) -> String {
     let Some(next) = next else { return String::new() };
-    format!(
-        "; next try at {}; `kubectl annotate mcat {name} -n {namespace} vox.dev/requestedAt=\"$(date)\" --overwrite` asks now",
-        minute(next)
-    )
+    let tried = format!("; next try at {}", minute(next));
+    let command = format!(
+        "`kubectl annotate mcat {name} -n {namespace} vox.dev/requestedAt=\"$(date)\" --overwrite` asks for one"
+    );
+    match held {
+        None => format!("{tried}; {command} at once"),
+        Some(held) if held.until < next => {
+            format!("{tried}; {command} sooner, from {} on", second_from(held.until))
+        }
+        Some(held) => {
+            format!("{tried}; no request is granted before {}", second_from(held.until))
+        }
+    }
+}
+
+/// Why a request is refused, and from when on one is granted. `said` is what the newest attempt said of itself.
+pub(crate) fn too_soon(held: Held, min_interval: Option<Duration>, said: &str) -> String {
+    let why = match held.by {
+        Cause::Running => "a run that began before has not ended".to_owned(),
+        Cause::MinInterval => {
+            let of = min_interval.map(|interval| format!(" of {}", DurationText::from(interval)));
+            format!("the provider was asked less than the minimum interval{} ago", of.unwrap_or_default())
+        }
+        Cause::Failure(class) => {
+            format!("the last fetch failed ({class}), and the provider is left alone for a while")
+        }
+        Cause::RetryAfter(class) => format!("the provider asked to be left alone ({class}, Retry-After)"),
+        Cause::Withheld if said.is_empty() => {
+            "other sources of the same host or key were told to wait, or have used up its fetches".to_owned()
+        }
+        Cause::Withheld => said.to_owned(),
+    };
+    format!("{why}; a request is granted from {} on", second_from(held.until))
 }
 
 /// Said where the freshness limit cannot be held by the schedule.
@@ -46,16 +79,40 @@ pub(crate) fn stale_between_runs(source: &ValidatedSource) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use vox_contracts::discovery::FailureClass;
     use vox_crds::ModelCatalogSource;
 
     use super::*;
     use crate::model_catalog_source::validate::validate;
 
+    fn held(second: i64, by: Cause) -> Held {
+        Held { until: Timestamp::from_second(second).unwrap(), by }
+    }
+
     #[test]
-    fn the_command_that_asks_now_works_in_any_namespace() {
-        let hint = next_try("acme", "shop", Some(Timestamp::UNIX_EPOCH));
+    fn the_command_that_asks_works_in_any_namespace_and_says_from_when_on() {
+        let next = Timestamp::from_second(600).ok();
+        let failed = Cause::Failure(FailureClass::TimedOut);
+        let hint = next_try("acme", "shop", next, Some(held(60, failed)));
         assert!(hint.contains("kubectl annotate mcat acme -n shop vox.dev/requestedAt="), "{hint}");
-        assert_eq!(next_try("acme", "shop", None), "");
+        assert!(hint.ends_with("asks for one sooner, from 1970-01-01T00:01:00Z on"), "{hint}");
+        assert!(next_try("acme", "shop", next, None).ends_with("asks for one at once"));
+        let withheld = next_try("acme", "shop", next, Some(held(600, Cause::Withheld)));
+        assert!(withheld.ends_with("; no request is granted before 1970-01-01T00:10:00Z"), "{withheld}");
+        assert_eq!(next_try("acme", "shop", None, None), "");
+    }
+
+    #[test]
+    fn a_refused_request_is_told_what_really_holds_it_up() {
+        let note = |by, said| too_soon(held(60, by), Some(Duration::from_secs(3600)), said);
+        let causes = [
+            (Cause::MinInterval, ""),
+            (Cause::Failure(FailureClass::TimedOut), "it took too long"),
+            (Cause::RetryAfter(FailureClass::RateLimited), "it answered 429"),
+            (Cause::Withheld, "llm.example.com was not asked: it told source team-b/llm to wait"),
+            (Cause::Running, ""),
+        ];
+        insta::assert_debug_snapshot!(causes.map(|(by, said)| note(by, said)));
     }
 
     fn said(schedule: &str, max_age: &str) -> Option<String> {

@@ -37,7 +37,7 @@ use crate::control_plane::Shared;
 use crate::events::Teller;
 use build::{Owner, Surroundings};
 use changes::Change;
-use dereference::{Children, Dereferenced, JobState};
+use dereference::{Children, Dereferenced};
 use describe::Observation;
 use due::{Due, Request, Situation};
 use places::{Places, Waiting};
@@ -160,7 +160,7 @@ async fn pass(source: &ModelCatalogSource, context: &Context) -> Result<Action, 
         (Err(_), _) => None,
     };
     let starts = due.as_ref().is_some_and(|due| due.run.is_some()) && refusal.is_none();
-    let (handled, too_soon) = handled(source, due.as_ref(), &before, &live.jobs);
+    let (handled, too_soon) = handled(source, due.as_ref(), &before, &live, verdict.as_ref().ok());
     let overlaid = overlaid(source, verdict.as_ref().ok(), state, context).await;
     let after = describe::describe(&Observation {
         generation: source.metadata.generation,
@@ -315,17 +315,18 @@ fn handled(
     source: &ModelCatalogSource,
     due: Option<&Due>,
     before: &ModelCatalogSourceStatus,
-    jobs: &[JobState],
+    live: &Dereferenced,
+    valid: Option<&ValidatedSource>,
 ) -> (Option<String>, Option<Change>) {
     let requested = source.annotations().get(REQUESTED_AT).cloned();
-    let under_way = requested.as_ref().is_some_and(|request| jobs.iter().any(|job| job.works_on(request)));
+    let under_way =
+        requested.as_ref().is_some_and(|request| live.jobs.iter().any(|job| job.works_on(request)));
     match due.map(|due| &due.request) {
         Some(Request::Granted) => (requested, None),
-        Some(Request::TooSoon(until)) => {
-            let note = format!(
-                "the provider was asked less than the minimum interval ago; ask again from {}",
-                messages::second_from(*until)
-            );
+        Some(Request::TooSoon(held)) => {
+            let finished = live.state.as_ref().ok().and_then(|state| state.finished.as_ref());
+            let said = finished.map_or("", |attempt| attempt.message.as_str());
+            let note = messages::too_soon(*held, valid.map(|valid| valid.pace.min_interval), said);
             (requested, Some(Change { warning: false, reason: reasons::REQUEST_TOO_SOON.to_owned(), note }))
         }
         Some(Request::Pending) if under_way => (requested, None),

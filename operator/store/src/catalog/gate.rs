@@ -29,7 +29,8 @@ pub struct LastAttempt {
 /// How often a provider may be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pace {
-    /// Least time between two fetches that worked.
+    /// Least time from the start of a fetch that worked to the next; a request waits no longer after a failure either, unless
+    /// the provider asks for more.
     pub min_interval: Duration,
     /// A run that has not ended after this long is lost.
     pub run_limit: Duration,
@@ -41,26 +42,62 @@ pub struct Pace {
     pub asked: Option<Asked>,
 }
 
-/// From when on `run` may ask the provider; a time in the past means now.
+/// What keeps a run from asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Another run of the same source that has not ended.
+    Running,
+    /// The minimum interval since the last good run began.
+    MinInterval,
+    /// The wait after a failure.
+    Failure(FailureClass),
+    /// The provider's own `Retry-After`, which outlasts the wait after a failure.
+    RetryAfter(FailureClass),
+    /// What other sources of the same host or key were told or have used up.
+    Withheld,
+}
+
+/// Until when a run is kept from asking, and by what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// From then on it may ask; a time in the past means now.
+    pub until: Timestamp,
+    /// What keeps it.
+    pub by: Cause,
+}
+
+/// From when on `run` may ask the provider; a time in the past means now. See [`held`].
+#[must_use]
+pub fn allowed_from(last: Option<&LastAttempt>, run: &str, plan_digest: &str, pace: &Pace) -> Timestamp {
+    held(last, run, plan_digest, pace).map_or(Timestamp::MIN, |held| held.until)
+}
+
+/// Until when `run` may not ask the provider, and why; none where nothing keeps it.
 ///
 /// A pod that takes over from a lost one of the same run may always ask. A changed plan may ask at once: a corrected
 /// endpoint should not wait for the interval of the wrong one.
 #[must_use]
-pub fn allowed_from(last: Option<&LastAttempt>, run: &str, plan_digest: &str, pace: &Pace) -> Timestamp {
-    let Some(last) = last else { return Timestamp::MIN };
+pub fn held(last: Option<&LastAttempt>, run: &str, plan_digest: &str, pace: &Pace) -> Option<Held> {
+    let last = last?;
     let Some(finished_at) = last.finished_at else {
-        return if last.run == run { Timestamp::MIN } else { later(last.started_at, pace.run_limit) };
+        let until = later(last.started_at, pace.run_limit);
+        return (last.run != run).then_some(Held { until, by: Cause::Running });
     };
-    match last.failure {
-        _ if last.plan_digest != plan_digest => Timestamp::MIN,
-        None => later(last.started_at, pace.min_interval),
+    let (until, by) = match last.failure {
+        _ if last.plan_digest != plan_digest => return None,
+        None => (later(last.started_at, pace.min_interval), Cause::MinInterval),
         // The provider was never asked.
-        Some(FailureClass::CredentialMissing) if last.run != run => Timestamp::MIN,
+        Some(FailureClass::CredentialMissing) if last.run != run => return None,
         // Neither was it now, and others know until when.
-        Some(FailureClass::Withheld) => later(finished_at, asked_wait(last)),
+        Some(FailureClass::Withheld) => (later(finished_at, asked_wait(last)), Cause::Withheld),
         // Whoever asks by hand waits no longer than after a good run, unless the provider itself asked for more.
-        Some(_) => later(finished_at, own_wait(last, pace).min(pace.min_interval).max(asked_wait(last))),
-    }
+        Some(class) => {
+            let (own, asked) = (own_wait(last, pace).min(pace.min_interval), asked_wait(last));
+            let by = if asked > own { Cause::RetryAfter(class) } else { Cause::Failure(class) };
+            (later(finished_at, own.max(asked)), by)
+        }
+    };
+    Some(Held { until, by })
 }
 
 /// When to try again by itself after a failure, with nobody asking.
@@ -172,6 +209,23 @@ mod tests {
         let last =
             LastAttempt { retry_after: Some(Duration::from_secs(20)), ..failed(FailureClass::Withheld, 9) };
         assert_eq!(allowed_from(Some(&last), "b", "p", &PACE), at(1010 + 20));
+    }
+
+    #[test]
+    fn what_keeps_a_run_is_told_apart() {
+        let by = |last: &LastAttempt| held(Some(last), "b", "p", &PACE).map(|held| held.by);
+        let told = |seconds, class| LastAttempt {
+            retry_after: Some(Duration::from_secs(seconds)),
+            ..failed(class, 1)
+        };
+        assert_eq!(by(&worked()), Some(Cause::MinInterval));
+        assert_eq!(by(&LastAttempt { finished_at: None, ..worked() }), Some(Cause::Running));
+        assert_eq!(by(&failed(FailureClass::TimedOut, 1)), Some(Cause::Failure(FailureClass::TimedOut)));
+        let limited = FailureClass::RateLimited;
+        assert_eq!(by(&told(7200, limited)), Some(Cause::RetryAfter(limited)));
+        assert_eq!(by(&told(1, limited)), Some(Cause::Failure(limited)), "our own wait is longer");
+        assert_eq!(by(&told(20, FailureClass::Withheld)), Some(Cause::Withheld));
+        assert_eq!(by(&failed(FailureClass::CredentialMissing, 1)), None);
     }
 
     #[test]

@@ -190,13 +190,17 @@ impl Row {
     }
 }
 
-/// The provider was asked less than the minimum interval ago. The operator's event says until when.
+/// The provider may not be asked yet. The operator's event says until when.
 pub(super) fn too_soon(source: &ModelCatalogSource, note: Option<String>, now: Timestamp) -> Outcome {
     let freshness = Freshness::of(source, now);
     let effective = source.status.as_ref().and_then(|status| status.effective.as_ref());
     let guess = || {
         let interval = effective.map(|effective| format!(" of {}", effective.min_interval));
-        format!("the provider was asked less than its minimum interval{} ago", interval.unwrap_or_default())
+        format!(
+            "the provider may not be asked yet: its minimum interval{} is not over, or a failure asks for a wait; \
+             kubectl describe says from when on it may",
+            interval.unwrap_or_default()
+        )
     };
     let message = format!("{} (catalog: {})", note.unwrap_or_else(guess), freshness.told(now));
     Outcome::TooSoon { message, fresh: freshness.is_fresh() }
