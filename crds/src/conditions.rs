@@ -69,6 +69,8 @@ reasons! {
     MODELS_SUSPECT = "ModelsSuspect";
     /// Models that were missing are listed again.
     MODELS_RETURNED = "ModelsReturned";
+    /// Rows of the provider's list are no model and were left out; the message names the first.
+    ROWS_REFUSED = "RowsRefused";
     /// Models have another context, or read, write or can do something else.
     MODELS_CHANGED = "ModelsChanged";
     /// Their provider advises against models, says when they end, or names others in their place; or took that back.

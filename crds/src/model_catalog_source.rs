@@ -331,6 +331,9 @@ pub struct CatalogStatus {
     /// How many of its models the provider did not list when it was last asked; they are gone if it misses them again.
     #[serde(default)]
     pub suspect: i64,
+    /// How many rows of the provider's newest list are no model; the message of Ready names the first.
+    #[serde(default)]
+    pub refused: i64,
 }
 
 /// One attempt to fetch.

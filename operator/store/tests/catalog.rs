@@ -7,7 +7,9 @@ mod support;
 
 use support::{LIMITS, PACE, at, connection, entry, models, publish, run, source, store, upload};
 use vox_contracts::ModelCatalogEntry;
-use vox_contracts::discovery::{CatalogUpload, FailureClass, FetchFailure, FetchOutcome, Permission};
+use vox_contracts::discovery::{
+    CatalogUpload, FailureClass, FetchFailure, FetchOutcome, Permission, RowRefusal,
+};
 use vox_contracts::inference::INFERRED_WITH;
 use vox_store::catalog::{PublishLimits, SourceIdentity};
 use vox_store::{Error, Store};
@@ -115,6 +117,25 @@ async fn what_another_program_made_of_a_list_is_read_whole_once_more() {
         let asked = store.begin_attempt(&source(), &run("d", "p"), &PACE, at(12_000)).await.unwrap();
         assert_eq!(asked, Permission::Fetch { etag: Some("\"e1\"".to_owned()) });
     }
+}
+
+#[tokio::test]
+async fn rows_that_were_not_taken_are_kept_with_the_catalog_and_told_where_it_shrank() {
+    let Some(store) = store("refused_rows").await else { return };
+    publish(&store, "a", models(5), 0).await.unwrap();
+    let refusal = RowRefusal { row: "acme/x".to_owned(), reason: "price \"free\" is no number".to_owned() };
+    let with =
+        |count| CatalogUpload { refusals: vec![refusal.clone()], refused: 7, ..upload(models(count), "p") };
+    store.begin_attempt(&source(), &run("b", "p"), &PACE, at(4000)).await.unwrap();
+    store.publish(&source(), &run("b", "p"), &with(5), &LIMITS, at(4001)).await.unwrap();
+    let catalog = store.source_state("uid-1").await.unwrap().catalog.unwrap();
+    assert_eq!((catalog.revision, catalog.refused), (1, 7), "the same entries are no new revision");
+    assert_eq!(catalog.refusals, "acme/x: price \"free\" is no number and 6 more");
+    store.begin_attempt(&source(), &run("c", "p"), &PACE, at(8000)).await.unwrap();
+    let shrunk = store.publish(&source(), &run("c", "p"), &with(1), &LIMITS, at(8001)).await.unwrap_err();
+    assert!(shrunk.to_string().contains("7 of its rows are no models (acme/x: price"), "{shrunk}");
+    publish(&store, "d", models(5), 12_000).await.unwrap();
+    assert_eq!(store.source_state("uid-1").await.unwrap().catalog.unwrap().refused, 0);
 }
 
 #[tokio::test]

@@ -53,6 +53,16 @@ pub(crate) fn changes(
             tell(false, &new.reason, new.message.clone());
         }
     }
+    // Told when it begins, like what follows; how many there are may change with each list.
+    let refused =
+        |status: &ModelCatalogSourceStatus| status.catalog.as_ref().map_or(0, |catalog| catalog.refused);
+    if refused(before) == 0
+        && refused(after) > 0
+        && let Some(ready) = condition(after, types::READY)
+    {
+        let note = ready.message.clone();
+        told.push(Change { warning: true, reason: reasons::ROWS_REFUSED.to_owned(), note });
+    }
     // Present only while it holds: told when it begins, however its message changes meanwhile.
     if condition(before, types::PRICES_OUTDATED).is_none()
         && let Some(outdated) = condition(after, types::PRICES_OUTDATED)

@@ -109,6 +109,7 @@ fn catalog(state: &CatalogState) -> CatalogStatus {
         removed: state.removed,
         repriced: state.repriced,
         suspect: state.suspect,
+        refused: state.refused,
     }
 }
 
@@ -162,10 +163,19 @@ fn ready(seen: &Observation<'_>, status: &ModelCatalogSourceStatus) -> Verdict {
             (
                 "True",
                 reason.to_owned(),
-                format!("revision {} with {} models", catalog.revision, catalog.models),
+                format!("revision {} with {} models{}", catalog.revision, catalog.models, refused(state)),
             )
         }
     }
+}
+
+/// What of the list is no model, if something is.
+fn refused(state: &SourceState) -> String {
+    let Some(catalog) = state.catalog.as_ref().filter(|catalog| catalog.refused > 0) else {
+        return String::new();
+    };
+    let plural = if catalog.refused == 1 { " of the list was" } else { "s of the list were" };
+    format!("; {} row{plural} not taken ({})", catalog.refused, catalog.refusals)
 }
 
 /// What keeps a request from being granted, as far as this source's newest attempt tells.

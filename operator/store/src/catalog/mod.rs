@@ -6,6 +6,7 @@ pub mod diff;
 pub mod gate;
 mod publish;
 mod read;
+mod refused;
 mod retention;
 pub mod suspect;
 mod together;

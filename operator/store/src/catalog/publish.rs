@@ -13,6 +13,7 @@ use super::attempt::{
 };
 use super::diff::{CatalogDiff, diff, shrank_too_far};
 use super::read::entries;
+use super::refused;
 use super::suspect::{Misses, suspects};
 use super::{RunIdentity, SourceIdentity};
 use crate::{Error, Result, Store};
@@ -80,7 +81,8 @@ impl Store {
         let outcome = if publishes { outcome::PUBLISHED } else { outcome::UNCHANGED };
         finish_good(&mut tx, &source.uid, run, outcome, now).await?;
         sqlx::query(
-            "UPDATE catalog_source SET plan_digest = $2, revision = $3, etag = $4, refreshed_at = $5, inferred_with = $6
+            "UPDATE catalog_source SET plan_digest = $2, revision = $3, etag = $4, refreshed_at = $5, inferred_with = $6,
+                 refused = $7, refusals = $8
              WHERE source_uid = $1",
         )
         .bind(&source.uid)
@@ -89,6 +91,8 @@ impl Store {
         .bind(&upload.etag)
         .bind(now.to_sqlx())
         .bind(upload.inferred_with)
+        .bind(i64::try_from(refused::count(upload)).unwrap_or(i64::MAX))
+        .bind(refused::told(upload))
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
@@ -153,10 +157,14 @@ fn shrunk(
         return Ok(None);
     }
     let digest = digest_of(&upload.entries)?;
+    let not_taken = match refused::count(upload) {
+        0 => String::new(),
+        rows => format!("; {rows} of its rows are no models ({})", refused::told(upload)),
+    };
     Ok(Some(FetchFailure {
         class: FailureClass::CatalogShrunk,
         message: format!(
-            "the provider now lists {has} models where it listed {had}; more than {} per mille lost at once is taken for an \
+            "the provider now lists {has} models where it listed {had}{not_taken}; more than {} per mille lost at once is taken for an \
              accident and the last good catalog is kept; if it is right, annotate the source with vox.dev/acceptCatalog={digest} \
              and request a run",
             limits.shrink_limit_per_mille

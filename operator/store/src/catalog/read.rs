@@ -37,6 +37,10 @@ pub struct CatalogState {
     pub repriced: i64,
     /// Models in it that the provider did not list when it was last asked.
     pub suspect: i64,
+    /// Rows of the newest list that are no model.
+    pub refused: i64,
+    /// The first few of them and why; empty where there are none.
+    pub refusals: String,
     /// When it was published.
     pub published_at: Timestamp,
     /// The plan that brought it.
@@ -200,7 +204,7 @@ pub(crate) async fn gone_models(tx: &mut PgConnection, uid: &str) -> Result<Vec<
 
 async fn published(tx: &mut PgConnection, uid: &str) -> Result<(Option<CatalogState>, Option<Timestamp>)> {
     let row = sqlx::query(
-        "SELECT s.refreshed_at, s.plan_digest, r.revision, r.digest, r.models, r.added, r.removed, r.repriced, r.suspect, r.published_at
+        "SELECT s.refreshed_at, s.plan_digest, s.refused, s.refusals, r.revision, r.digest, r.models, r.added, r.removed, r.repriced, r.suspect, r.published_at
          FROM catalog_source s JOIN catalog_revision r ON r.source_uid = s.source_uid AND r.revision = s.revision
          WHERE s.source_uid = $1",
     )
@@ -218,6 +222,8 @@ async fn published(tx: &mut PgConnection, uid: &str) -> Result<(Option<CatalogSt
         removed: row.try_get("removed")?,
         repriced: row.try_get("repriced")?,
         suspect: row.try_get("suspect")?,
+        refused: row.try_get("refused")?,
+        refusals: row.try_get("refusals")?,
         published_at: published.to_jiff(),
         plan_digest: row.try_get("plan_digest")?,
     };

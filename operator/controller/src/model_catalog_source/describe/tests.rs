@@ -24,6 +24,8 @@ fn published() -> SourceState {
             removed: 0,
             repriced: 0,
             suspect: 0,
+            refused: 0,
+            refusals: String::new(),
             published_at: at(1000),
             plan_digest: None,
         }),
@@ -88,6 +90,28 @@ fn a_published_catalog_is_ready_and_fresh_until_its_limit() {
     assert_eq!(said(&stale, "Fresh"), ("False".to_owned(), "Stale".to_owned()));
     assert_eq!(changes(&fresh, &stale, &[]).len(), 1);
     assert!(changes(&fresh, &stale, &[])[0].warning);
+}
+
+#[test]
+fn rows_that_were_not_taken_are_told_by_ready_and_once_by_an_event() {
+    let good = status(&Default::default(), Some(&published()), 1001);
+    let mut with = published();
+    if let Some(catalog) = &mut with.catalog {
+        (catalog.refused, catalog.refusals) = (4, "a: no id and 3 more".to_owned());
+    }
+    let told = status(&good, Some(&with), 1100);
+    let ready = condition(&told, "Ready").unwrap();
+    assert_eq!(
+        ready.message,
+        "revision 1 with 312 models; 4 rows of the list were not taken (a: no id and 3 more)"
+    );
+    assert_eq!(told.catalog.as_ref().unwrap().refused, 4);
+    assert_eq!(
+        changes(&good, &told, &[]),
+        [Change { warning: true, reason: "RowsRefused".to_owned(), note: ready.message.clone() }]
+    );
+    assert_eq!(changes(&told, &status(&told, Some(&with), 1200), &[]), []);
+    assert_eq!(changes(&told, &status(&told, Some(&published()), 1200), &[]), []);
 }
 
 #[test]

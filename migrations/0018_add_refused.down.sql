@@ -1,0 +1,3 @@
+ALTER TABLE catalog_source
+    DROP COLUMN refused,
+    DROP COLUMN refusals;
