@@ -1,6 +1,7 @@
 //! `RoutingPolicy`: which model a task goes to, what it may cost, and who serves when the best one fails.
 
 mod evidence;
+mod leaving;
 mod policy;
 mod route;
 mod status;

@@ -81,7 +81,7 @@ pub(crate) fn describe(seen: &Observation<'_>) -> RoutingPolicyStatus {
     if let Some(message) = quarantined(&status.quarantines) {
         push(&mut status, seen, types::QUARANTINED, (true, reasons::QUARANTINED, message));
     }
-    if let Some(verdict) = models_leaving(&status.leaving) {
+    if let Some(verdict) = models_leaving(&status.leaving, seen.now) {
         push(&mut status, seen, types::MODELS_LEAVING, verdict);
     }
     status
@@ -98,13 +98,13 @@ fn quarantined(held: &[QuarantineStatus]) -> Option<String> {
 }
 
 /// Who leaves, if anybody does; the worst is the reason.
-fn models_leaving(leaving: &[LeavingModel]) -> Option<Verdict> {
+fn models_leaving(leaving: &[LeavingModel], now: Timestamp) -> Option<Verdict> {
     let reason = match leaving::severity(&leaving.first()?.reason) {
         0 => reasons::MODELS_REMOVED,
         1 => reasons::MODELS_SUSPECT,
         _ => reasons::MODELS_DEPRECATED,
     };
-    let sentences: Vec<String> = leaving.iter().map(leaving::sentence).collect();
+    let sentences: Vec<String> = leaving.iter().map(|one| one.sentence(now)).collect();
     Some((true, reason, sentences.join(". ")))
 }
 

@@ -42,20 +42,6 @@ pub(super) fn severity(reason: &str) -> u8 {
     }
 }
 
-/// What is said of one model, for people.
-pub(super) fn sentence(one: &LeavingModel) -> String {
-    let LeavingModel { model, named_by, .. } = one;
-    let date = |before: &str| one.date.as_ref().map(|date| format!("{before}{date}")).unwrap_or_default();
-    let what = match one.reason.as_str() {
-        reasons::MODELS_REMOVED if one.date.is_some() => format!("is gone{}", date(" since ")),
-        reasons::MODELS_REMOVED => "is in none of its catalogs".to_owned(),
-        reasons::MODELS_SUSPECT => format!("is missing from its provider's list{}", date(" since ")),
-        _ => format!("is deprecated by its provider{}", date(" and ends on ")),
-    };
-    let instead = one.replaced_by.as_ref().map(|id| format!("; its provider names {id} instead"));
-    format!("{model}, which {named_by} names, {what}{}", instead.unwrap_or_default())
-}
-
 /// Every place that names models, with the name or pattern.
 fn named(spec: &RoutingPolicySpec) -> impl Iterator<Item = (String, &str)> {
     let aliases = spec
@@ -229,7 +215,7 @@ mod tests {
     fn sentences(mut spec: serde_json::Value) -> Vec<String> {
         spec["catalogs"] = serde_json::json!([{ "name": "hub" }]);
         let spec: RoutingPolicySpec = serde_json::from_value(spec).unwrap();
-        leaving(&spec, &catalogs()).iter().map(sentence).collect()
+        leaving(&spec, &catalogs()).iter().map(|one| one.sentence(Timestamp::UNIX_EPOCH)).collect()
     }
 
     fn alias(model: &str) -> serde_json::Value {

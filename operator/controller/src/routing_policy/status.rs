@@ -1,5 +1,6 @@
 //! Writes a policy's status, when it changed, and tells of what changed.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
@@ -10,7 +11,6 @@ use vox_crds::routing_policy::{LeavingModel, QuarantineStatus};
 use vox_crds::{RoutingPolicy, RoutingPolicyStatus};
 
 use super::FIELD_MANAGER;
-use super::leaving;
 use super::picks::{LeaderChange, percent};
 use crate::events::Teller;
 use crate::metrics::Metrics;
@@ -84,7 +84,8 @@ async fn tell_leaving(teller: &Teller, policy: &RoutingPolicy, next: &RoutingPol
     };
     for one in next.leaving.iter().filter(|one| !is_known(one)) {
         let action = format!("Tell of {}", one.model);
-        tell_one(teller, policy, EventType::Warning, &one.reason, &action, &leaving::sentence(one)).await;
+        tell_one(teller, policy, EventType::Warning, &one.reason, &action, &one.sentence(Timestamp::now()))
+            .await;
     }
 }
 

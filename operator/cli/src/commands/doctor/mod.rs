@@ -169,7 +169,7 @@ async fn objects(cluster: &Cluster, global: &Global, refused: &[RefusedKey]) -> 
         Err(error) => Check::error("schedules", error),
     });
     match &policies {
-        Ok(policies) => checks.extend(policies::policies(policies)),
+        Ok(policies) => checks.extend(policies::policies(policies, Timestamp::now())),
         Err(error) => checks.push(Check::error("policies", error)),
     }
     if let Ok(sources) = &sources {

@@ -1,5 +1,6 @@
 //! What the policies' statuses mean: which have nobody to serve, which do not serve as they are written. Pure.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 use vox_crds::RoutingPolicy;
@@ -9,8 +10,10 @@ use super::judge::{Check, Severity};
 use super::named::named;
 
 const NAME: &str = "policies";
+/// How many models a line tells of.
+const SHOWN: usize = 5;
 
-pub(super) fn policies(policies: &[RoutingPolicy]) -> Vec<Check> {
+pub(super) fn policies(policies: &[RoutingPolicy], now: Timestamp) -> Vec<Check> {
     if policies.is_empty() {
         return vec![Check::info(NAME, "there are none, so that no gateway has anything to decide from")];
     }
@@ -23,7 +26,31 @@ pub(super) fn policies(policies: &[RoutingPolicy]) -> Vec<Check> {
     if checks.is_empty() {
         checks.push(Check::ok(NAME, format!("all {} serve as they are written", policies.len())));
     }
+    checks.extend(leaving(policies, now));
     checks
+}
+
+/// Policies that name models which are gone or go: one line for all, as a model that leaves is often named by many.
+fn leaving(policies: &[RoutingPolicy], now: Timestamp) -> Option<Check> {
+    let told: Vec<String> = policies
+        .iter()
+        .flat_map(|policy| {
+            let leaving = policy.status.iter().flat_map(|status| &status.leaving);
+            leaving.map(move |one| format!("{}: {}", full_name(policy), one.sentence(now)))
+        })
+        .collect();
+    let first = policies
+        .iter()
+        .find(|policy| policy.status.as_ref().is_some_and(|status| !status.leaving.is_empty()))?;
+    let shown = told.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(" | ");
+    let more = told.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!(" | and {more} more") } else { String::new() };
+    let fix = format!(
+        "name a model that stays in its place: kubectl edit rpol -n {} {}",
+        first.namespace().unwrap_or_default(),
+        first.name_any()
+    );
+    Some(Check::warn(NAME, format!("models that they name leave, or are gone: {shown}{more}"), fix))
 }
 
 /// What is wrong with a policy, the worst first. A policy has the first of them that is true.
@@ -150,7 +177,7 @@ pub(super) mod tests {
     }
 
     fn lines(of: &[RoutingPolicy]) -> Vec<String> {
-        policies(of).iter().map(Check::told).collect()
+        policies(of, Timestamp::UNIX_EPOCH).iter().map(Check::told).collect()
     }
 
     #[test]
@@ -190,6 +217,20 @@ pub(super) mod tests {
         for (line, begin) in lines.iter().zip(begins) {
             assert!(line.starts_with(begin), "{line}");
         }
+    }
+
+    #[test]
+    fn a_policy_whose_models_leave_is_told_with_the_place_the_day_and_the_successor() {
+        let mut serves = policy("a", &[("Programmed", "True", "Programmed")], Some(1));
+        serves.status.get_or_insert_default().leaving = serde_json::from_value(json!([{
+            "model": "hub/maker/old", "reason": "ModelsDeprecated", "namedBy": "aliases[fast]",
+            "date": "1969-12-24", "replacedBy": "maker/next",
+        }]))
+        .unwrap();
+        assert_eq!(
+            lines(&[serves])[1],
+            "WARN  policies: models that they name leave, or are gone: shop/a: hub/maker/old, which aliases[fast] names, is deprecated by its provider and ended on 1969-12-24; its provider names maker/next instead; name a model that stays in its place: kubectl edit rpol -n shop a"
+        );
     }
 
     #[test]
