@@ -23,8 +23,7 @@ pub(super) fn keys(
     policies: &[RoutingPolicy],
     refused: &[RefusedKey],
 ) -> Vec<Check> {
-    let classes = [FailureClass::Unauthorized, FailureClass::Forbidden, FailureClass::CredentialMissing];
-    let mut checks: Vec<Check> = classes.iter().filter_map(|class| of_sources(sources, *class)).collect();
+    let mut checks: Vec<Check> = Fault::ALL.iter().filter_map(|fault| of_sources(sources, *fault)).collect();
     checks.extend(of_sidecars(policies));
     checks.extend(of_calls(refused));
     checks.extend(renamed(sources, policies));
@@ -35,15 +34,39 @@ pub(super) fn keys(
     checks
 }
 
-/// The sources that a fetch of this class keeps from being ready.
-fn of_sources(sources: &[ModelCatalogSource], class: FailureClass) -> Option<Check> {
-    let of: Vec<&ModelCatalogSource> = sources
-        .iter()
-        .filter(|source| {
-            condition(source, types::READY)
-                .is_some_and(|ready| ready.status == "False" && ready.reason == class.as_str())
-        })
-        .collect();
+/// What keeps a source from being ready, as far as keys go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// The provider does not know the key.
+    Unknown,
+    /// The provider refuses, and the source shows no key.
+    NoneShown,
+    /// The provider knows the key and refuses.
+    Refused,
+    /// The Secret is not there, or holds no key.
+    Missing,
+}
+
+impl Fault {
+    const ALL: [Self; 4] = [Self::Unknown, Self::NoneShown, Self::Refused, Self::Missing];
+
+    fn of(source: &ModelCatalogSource) -> Option<Self> {
+        let ready = condition(source, types::READY).filter(|ready| ready.status == "False")?;
+        let class = FailureClass::ALL.iter().find(|class| class.as_str() == ready.reason)?;
+        match (class, &source.spec.credentials_ref) {
+            (FailureClass::Unauthorized | FailureClass::Forbidden, None) => Some(Self::NoneShown),
+            (FailureClass::Unauthorized, Some(_)) => Some(Self::Unknown),
+            (FailureClass::Forbidden, Some(_)) => Some(Self::Refused),
+            (FailureClass::CredentialMissing, _) => Some(Self::Missing),
+            _ => None,
+        }
+    }
+}
+
+/// The sources that have this fault.
+fn of_sources(sources: &[ModelCatalogSource], fault: Fault) -> Option<Check> {
+    let of: Vec<&ModelCatalogSource> =
+        sources.iter().filter(|source| Fault::of(source) == Some(fault)).collect();
     let first = of.first()?;
     let (namespace, name) = (first.namespace().unwrap_or_default(), first.name_any());
     let full = |source: &&ModelCatalogSource| {
@@ -56,25 +79,22 @@ fn of_sources(sources: &[ModelCatalogSource], class: FailureClass) -> Option<Che
         let (of, key) = (&secret.name, &secret.key);
         format!("kubectl create secret generic {of} -n {namespace} --from-file={key}=FILE --dry-run=client -o yaml | kubectl apply -f -")
     });
-    let (what, fix) = match (class, write) {
-        (FailureClass::Unauthorized, Some(write)) => (
-            "their provider does not know the key (401)",
-            format!("put a valid key into the Secret: {write}"),
-        ),
-        (FailureClass::Unauthorized, None) => (
-            "their provider asks for a key and none is named (401)",
+    let make = |verb: &str| write.map_or_else(|| describe.clone(), |write| format!("{verb}: {write}"));
+    let (what, fix) = match fault {
+        Fault::Unknown => {
+            ("their provider does not know the key (401)", make("put a valid key into the Secret"))
+        }
+        Fault::NoneShown => (
+            "their provider refuses who shows no key, and none is named (401, 403)",
             format!("name a Secret in spec.credentialsRef: kubectl edit mcat -n {namespace} {name}"),
         ),
-        (FailureClass::Forbidden, _) => (
+        Fault::Refused => (
             "their provider knows who asks and refuses (402, 403)",
             format!(
                 "the same key again does not help: with the provider, top up the account or give the key the right to list models; {describe} has its words"
             ),
         ),
-        (_, write) => (
-            "the Secret or its key is not there, or holds what is no key",
-            write.map_or_else(|| describe.clone(), |write| format!("make it: {write}")),
-        ),
+        Fault::Missing => ("the Secret or its key is not there, or holds what is no key", make("make it")),
     };
     Some(Check::warn(NAME, format!("{what}: {names}"), fix))
 }
@@ -233,11 +253,13 @@ mod tests {
 
     #[test]
     fn a_provider_that_asks_for_a_key_where_none_is_named_is_given_one() {
-        let [line] = &lines(&keys(&[source("hub", "Unauthorized", false)], &[], &[]))[..] else { panic!() };
-        assert!(
-            line.ends_with("name a Secret in spec.credentialsRef: kubectl edit mcat -n shop hub"),
-            "{line}"
-        );
+        for refusal in ["Unauthorized", "Forbidden"] {
+            let [line] = &lines(&keys(&[source("hub", refusal, false)], &[], &[]))[..] else { panic!() };
+            assert!(
+                line.ends_with("name a Secret in spec.credentialsRef: kubectl edit mcat -n shop hub"),
+                "{line}"
+            );
+        }
     }
 
     #[test]

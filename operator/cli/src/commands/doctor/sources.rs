@@ -94,6 +94,7 @@ enum Cause {
     InvalidSpec,
     Refused,
     Credential,
+    NoCredential,
     Rights,
     Suspended,
     Provider,
@@ -115,6 +116,7 @@ fn cause(source: &ModelCatalogSource) -> Cause {
         (reasons::INVALID_SPEC, _) => Cause::InvalidSpec,
         (reasons::APPLY_REFUSED, _) => Cause::Refused,
         (reasons::STORE_UNAVAILABLE, _) => Cause::Store,
+        (_, Some(Unauthorized | Forbidden)) if source.spec.credentials_ref.is_none() => Cause::NoCredential,
         (_, Some(CredentialMissing | Unauthorized)) => Cause::Credential,
         (_, Some(Forbidden)) => Cause::Rights,
         (_, Some(_)) => Cause::Provider,
@@ -153,6 +155,11 @@ fn remedy(cause: Cause, source: &ModelCatalogSource) -> String {
         Cause::Credential => {
             format!(
                 "correct the Secret that spec.credentialsRef of {of} names: {describe} says what is wrong"
+            )
+        }
+        Cause::NoCredential => {
+            format!(
+                "{of} shows no key and is refused: set spec.credentialsRef; {describe} has its provider's words"
             )
         }
         Cause::Rights => format!(
@@ -202,6 +209,11 @@ mod tests {
         }))
         .unwrap();
         source.status.get_or_insert_default().conditions.push(ready);
+        source
+    }
+
+    fn with_key(mut source: ModelCatalogSource) -> ModelCatalogSource {
+        source.spec.credentials_ref = serde_json::from_str(r#"{ "name": "keys", "key": "hub" }"#).ok();
         source
     }
 
@@ -285,8 +297,19 @@ mod tests {
             ("StoreUnavailable", "shop/hub waits for the operator's database".to_owned()),
             ("Published", "vox discover --source shop/hub asks its provider now".to_owned()),
         ] {
-            let line = line(&[stale_one("hub", reason)]);
+            let line = line(&[with_key(stale_one("hub", reason))]);
             assert!(line.ends_with(&format!("; {expected}")), "{reason}: {line}");
+        }
+    }
+
+    #[test]
+    fn a_source_without_a_key_is_not_told_what_to_do_with_its_key() {
+        for reason in ["Unauthorized", "Forbidden"] {
+            let line = line(&[stale_one("hub", reason)]);
+            assert!(
+                line.contains("shop/hub shows no key and is refused: set spec.credentialsRef; "),
+                "{line}"
+            );
         }
     }
 
