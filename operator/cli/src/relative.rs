@@ -8,12 +8,6 @@ pub(crate) fn short(duration: SignedDuration) -> String {
     format!("{number}{unit}")
 }
 
-/// The same, at least two digits wide: `02h`.
-pub(crate) fn padded(duration: SignedDuration) -> String {
-    let (number, unit) = parts(duration);
-    format!("{number:02}{unit}")
-}
-
 /// `41s ago`. A time that lies a little ahead (clocks differ) is now.
 pub(crate) fn ago(now: Timestamp, time: Timestamp) -> String {
     format!("{} ago", short(now.duration_since(time)))
@@ -61,11 +55,5 @@ mod tests {
     #[test]
     fn a_clock_that_is_behind_does_not_show_negative_ages() {
         assert_eq!(ago(at(0), at(3)), "0s ago");
-    }
-
-    #[test]
-    fn the_padded_form_has_two_digits() {
-        assert_eq!(padded(SignedDuration::from_hours(2)), "02h");
-        assert_eq!(padded(SignedDuration::from_hours(38)), "38h");
     }
 }

@@ -1,5 +1,6 @@
 //! What the answers mean: well, worth a look, or broken, and what to do. Pure.
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::version::Info;
@@ -68,15 +69,31 @@ pub(super) struct Check {
     message: String,
     /// What to do about it.
     fix: Option<String>,
+    /// For programs, every source that the line is about: the line names a few.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<SourceFact>,
+}
+
+/// How old a source's catalog is, for programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SourceFact {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) freshness: &'static str,
+    pub(super) refreshed: Option<Timestamp>,
+    pub(super) next: Option<Timestamp>,
+    /// That of the condition Ready.
+    pub(super) reason: Option<String>,
 }
 
 impl Check {
     pub(super) fn ok(name: &'static str, message: impl Into<String>) -> Self {
-        Self { name, severity: Severity::Ok, message: message.into(), fix: None }
+        Self { name, severity: Severity::Ok, message: message.into(), fix: None, sources: Vec::new() }
     }
 
     pub(super) fn warn(name: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { name, severity: Severity::Warn, message: message.into(), fix: Some(fix.into()) }
+        Self { fix: Some(fix.into()), severity: Severity::Warn, ..Self::ok(name, message) }
     }
 
     pub(super) fn info(name: &'static str, message: impl Into<String>) -> Self {
@@ -95,12 +112,17 @@ impl Check {
         let (message, fix) = text
             .rsplit_once("; ")
             .map_or((text.clone(), None), |(message, fix)| (message.to_owned(), Some(fix.to_owned())));
-        Self { name, severity, message, fix }
+        Self { name, severity, message, fix, sources: Vec::new() }
     }
 
     /// The same, but not worse than this.
     pub(super) fn at_most(self, severity: Severity) -> Self {
         Self { severity: self.severity.min(severity), ..self }
+    }
+
+    /// The same, with facts for programs.
+    pub(super) fn with_sources(self, sources: Vec<SourceFact>) -> Self {
+        Self { sources, ..self }
     }
 
     /// One line.
@@ -187,7 +209,7 @@ pub(super) fn deployments(found: &[Deployment], place: &Place) -> Check {
         let selector = crate::cluster::OPERATOR_SELECTOR;
         fix = Some(format!("kubectl describe pods -n {namespace} -l {selector} says why"));
     }
-    Check { name: NAME, severity, message: told.join(", "), fix }
+    Check { severity, fix, ..Check::ok(NAME, told.join(", ")) }
 }
 
 pub(super) fn health(answer: Result<Health, Error>) -> Vec<Check> {

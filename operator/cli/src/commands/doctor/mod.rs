@@ -173,7 +173,7 @@ async fn objects(cluster: &Cluster, global: &Global, refused: &[RefusedKey]) -> 
         Err(error) => checks.push(Check::error("policies", error)),
     }
     if let Ok(sources) = &sources {
-        checks.push(prices::prices(sources));
+        checks.extend(prices::prices(sources));
     }
     let (sources, policies) = (sources.unwrap_or_default(), policies.unwrap_or_default());
     let of_place = |key: &&RefusedKey| match &wide {

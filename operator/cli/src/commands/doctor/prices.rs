@@ -5,27 +5,26 @@ use vox_crds::ModelCatalogSource;
 use vox_crds::conditions::types;
 
 use super::judge::Check;
-use super::named::named;
 use crate::cluster::condition;
 
 const NAME: &str = "prices";
 
-pub(super) fn prices(sources: &[ModelCatalogSource]) -> Check {
-    let old: Vec<(String, &str)> = sources
-        .iter()
-        .filter_map(|source| {
-            let outdated = condition(source, types::PRICES_OUTDATED).filter(|one| one.status == "True")?;
-            let name = format!("{}/{}", source.namespace().unwrap_or_default(), source.name_any());
-            Some((name, outdated.message.as_str()))
-        })
-        .collect();
-    let Some((first, message)) = old.first() else {
-        return Check::ok(NAME, "none that a list lacks is older than its limit");
-    };
-    let names: Vec<&str> = old.iter().map(|(name, _)| name.as_str()).collect();
+/// A line for each source: what is to be compared with which page is a matter of its provider.
+pub(super) fn prices(sources: &[ModelCatalogSource]) -> Vec<Check> {
+    let mut checks: Vec<Check> = sources.iter().filter_map(outdated).collect();
+    if checks.is_empty() {
+        checks.push(Check::ok(NAME, "none that a list lacks is older than its limit"));
+    }
+    checks
+}
+
+fn outdated(source: &ModelCatalogSource) -> Option<Check> {
+    let outdated = condition(source, types::PRICES_OUTDATED).filter(|one| one.status == "True")?;
+    let (namespace, name) = (source.namespace().unwrap_or_default(), source.name_any());
     // The status says what to do after its last semicolon.
+    let message = outdated.message.as_str();
     let (what, fix) = message.rsplit_once("; ").unwrap_or((message, "kubectl describe mcat says more"));
-    Check::warn(NAME, format!("outdated in {}; of {first}: {what}", named(&names)), fix)
+    Some(Check::warn(NAME, format!("outdated in {namespace}/{name}: {what}"), fix))
 }
 
 #[cfg(test)]
@@ -43,14 +42,20 @@ mod tests {
         }))
         .unwrap();
         old.status.get_or_insert_default().conditions.push(outdated);
+        let mut other = old.clone();
+        other.metadata.name = Some("gemini".to_owned());
+        let told: Vec<String> =
+            prices(&[old, other, source("hub", 1, Some(0), 1)]).iter().map(Check::told).collect();
         assert_eq!(
-            prices(&[old, source("hub", 1, Some(0), 1)]).told(),
-            "WARN  prices: outdated in shop/claude; of shop/claude: 2 models have old prices: a (280 days old); compare them with https://vendor.example"
+            told,
+            ["claude", "gemini"].map(|name| format!(
+                "WARN  prices: outdated in shop/{name}: 2 models have old prices: a (280 days old); compare them with https://vendor.example"
+            ))
         );
     }
 
     #[test]
     fn where_no_source_says_so_it_is_well() {
-        assert_eq!(prices(&[]).told(), "OK    prices: none that a list lacks is older than its limit");
+        assert_eq!(prices(&[])[0].told(), "OK    prices: none that a list lacks is older than its limit");
     }
 }

@@ -7,10 +7,11 @@ use vox_contracts::discovery::FailureClass;
 use vox_crds::ModelCatalogSource;
 use vox_crds::conditions::{reasons, types};
 
-use super::judge::Check;
+use super::judge::{Check, SourceFact};
+use super::named::counted;
 use crate::cluster::condition;
 use crate::freshness::Freshness;
-use crate::relative::padded;
+use crate::relative::ago;
 
 /// How many sources a line names.
 const SHOWN: usize = 10;
@@ -44,7 +45,7 @@ fn ready(sources: &[ModelCatalogSource]) -> Check {
     Check::warn(NAME, message, "kubectl describe modelcatalogsource says what to do")
 }
 
-/// `shop/hub: STALE (38h ago) | shop/openrouter: 312 models (fresh 02h ago) | and 988 more, 3 of them not fresh`.
+/// `shop/hub: STALE (38h ago) | shop/openrouter: 312 models (fresh 2h ago) | and 988 more, 3 of them not fresh`.
 fn fresh(sources: &[ModelCatalogSource], changed: Option<&str>, now: Timestamp) -> Check {
     const NAME: &str = "freshness";
     let mut aged: Vec<(Freshness, &ModelCatalogSource)> =
@@ -67,17 +68,32 @@ fn fresh(sources: &[ModelCatalogSource], changed: Option<&str>, now: Timestamp) 
     let line = parts.join(" | ");
     let unfresh: Vec<&ModelCatalogSource> =
         aged.iter().filter(is_unfresh).map(|(_, source)| *source).collect();
-    if unfresh.is_empty() { Check::ok(NAME, line) } else { Check::warn(NAME, line, advice(&unfresh)) }
+    let check =
+        if unfresh.is_empty() { Check::ok(NAME, line) } else { Check::warn(NAME, line, advice(&unfresh)) };
+    check.with_sources(aged.iter().map(|(freshness, source)| fact(*freshness, source)).collect())
+}
+
+fn fact(freshness: Freshness, source: &ModelCatalogSource) -> SourceFact {
+    let status = source.status.as_ref();
+    SourceFact {
+        namespace: source.namespace().unwrap_or_default(),
+        name: source.name_any(),
+        freshness: freshness.name(),
+        refreshed: status.and_then(|status| status.last_refresh_time.as_ref()).map(|time| time.0),
+        next: status.and_then(|status| status.next_refresh_time.as_ref()).map(|time| time.0),
+        reason: condition(source, types::READY).map(|ready| ready.reason.clone()),
+    }
 }
 
 fn told(freshness: Freshness, source: &ModelCatalogSource, now: Timestamp) -> String {
     let catalog = source.status.as_ref().and_then(|status| status.catalog.as_ref());
     let state = match freshness {
         Freshness::Never => "NEVER FETCHED".to_owned(),
-        Freshness::Stale(time) => format!("STALE ({} ago)", padded(now.duration_since(time))),
+        Freshness::Stale(time) => format!("STALE ({})", ago(now, time)),
         Freshness::Fresh(time) => {
             let models = catalog.map_or(0, |catalog| catalog.models);
-            format!("{models} models (fresh {} ago)", padded(now.duration_since(time)))
+            let models = counted(models.try_into().unwrap_or_default(), "model");
+            format!("{models} (fresh {})", ago(now, time))
         }
     };
     format!("{}: {state}", full_name(source))
@@ -233,14 +249,14 @@ mod tests {
     fn one_fresh_source_is_named_with_its_namespace_and_needs_no_advice() {
         assert_eq!(
             line(&[fresh_one("openrouter")]),
-            "OK    freshness: shop/openrouter: 312 models (fresh 02h ago)"
+            "OK    freshness: shop/openrouter: 312 models (fresh 2h ago)"
         );
     }
 
     #[test]
     fn what_changed_since_yesterday_ends_the_line() {
         let checks = sources(&[fresh_one("openrouter")], Some("since yesterday 3 added"), now());
-        assert!(checks[1].told().ends_with("312 models (fresh 02h ago) | since yesterday 3 added"));
+        assert!(checks[1].told().ends_with("312 models (fresh 2h ago) | since yesterday 3 added"));
     }
 
     #[test]
@@ -251,11 +267,25 @@ mod tests {
         let line = line(&all);
         assert!(
             line.starts_with(
-                "WARN  freshness: shop/new: NEVER FETCHED | shop/hub: STALE (38h ago) | shop/fresh-0: 312 models (fresh 02h ago) | "
+                "WARN  freshness: shop/new: NEVER FETCHED | shop/hub: STALE (38h ago) | shop/fresh-0: 312 models (fresh 2h ago) | "
             ),
             "{line}"
         );
-        assert!(line.contains("shop/fresh-7: 312 models (fresh 02h ago) | and 2 more; "), "{line}");
+        assert!(line.contains("shop/fresh-7: 312 models (fresh 2h ago) | and 2 more; "), "{line}");
+    }
+
+    #[test]
+    fn programs_read_of_every_source_what_the_line_leaves_out() {
+        let all: Vec<_> = (0..12).map(|n| fresh_one(&format!("fresh-{n}"))).collect();
+        let told = serde_json::to_value(&sources(&all, None, now())[1]).unwrap();
+        assert_eq!(told["sources"].as_array().unwrap().len(), 12);
+        assert_eq!(
+            told["sources"][11],
+            serde_json::json!({
+                "namespace": "shop", "name": "fresh-11", "freshness": "Fresh", "refreshed": "1970-01-12T11:46:40Z",
+                "next": null, "reason": "Published",
+            })
+        );
     }
 
     #[test]
