@@ -19,6 +19,11 @@ use crate::table::printable;
 
 /// `vox import litellm`.
 pub(super) fn litellm(args: &ImportLitellmArgs, global: &Global) -> Result<Exit, Error> {
+    if let Some(namespace) = global.namespace.as_deref().filter(|name| !is_namespace(name)) {
+        return Err(Error::Usage(format!(
+            "{namespace:?} is no name of a namespace: at most 63 small letters, digits and hyphens, and no hyphen at its ends"
+        )));
+    }
     let target = Target {
         policy: args.policy.clone(),
         secret: args.secret.clone(),
@@ -41,6 +46,15 @@ pub(super) fn litellm(args: &ImportLitellmArgs, global: &Global) -> Result<Exit,
     }
     say(report.trim_end());
     Ok(if imported.carried > 0 { Exit::Ok } else { Exit::No })
+}
+
+/// Whether a namespace can be called so: nobody else looks at it before the objects are applied.
+fn is_namespace(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(allowed)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 /// What the API server would refuse is a mistake of this command, and must not leave it.

@@ -62,7 +62,13 @@ impl<'a> Entry<'a> {
         let Some(params) = entry.get("litellm_params").filter(|params| params.fields().is_some()) else {
             return self.left("it has no mapping litellm_params, so that nobody knows what it stands for");
         };
-        let Some(group) = entry.get("model_name").and_then(Node::text).filter(|name| !name.is_empty()) else {
+        let called = entry.get("model_name");
+        if called.is_some_and(|name| name.text().is_none() && !name.is_nothing()) {
+            return self.left(
+                "its model_name is no text in YAML, as y, no, on, true and numbers are not: put it between quotation marks",
+            );
+        }
+        let Some(group) = called.and_then(Node::text).filter(|name| !name.is_empty()) else {
             return self.left("it has no model_name, so that nobody can ask for it");
         };
         let Some(written) = self.text(params, "model") else {

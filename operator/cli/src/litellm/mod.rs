@@ -16,6 +16,7 @@ mod settings;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod unmet;
 mod unsupported;
 mod yaml;
 

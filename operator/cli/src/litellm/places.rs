@@ -22,6 +22,12 @@ impl<'a> Lookup<'a> {
                 lookup.variables.insert(&variable.name, text);
             }
             let at = format!("environment_variables.{}", quoted(&variable.name));
+            if is_secret(&variable.name, variable.node.text().unwrap_or_default()) {
+                let reason = "it stands in clear in this file, looks secret and was not copied: put it into the Secret if a source needs it, \
+                              best a new one, and revoke this";
+                report.add(Verdict::ToDo, (variable.line, at), reason);
+                continue;
+            }
             let reason =
                 "variables are read for api_base and model only: what is secret belongs into the Secret";
             report.add(Verdict::Left, (variable.line, at), reason);
@@ -60,5 +66,38 @@ impl<'a> Lookup<'a> {
 
     pub(super) fn credential(&self, name: &str) -> Option<&'a Node> {
         self.credentials.get(name).copied()
+    }
+}
+
+/// Whether a variable's name or value is that of a key or password. One too many does no harm.
+fn is_secret(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let is_called =
+        ["KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL"].iter().any(|word| name.contains(word));
+    let elsewhere = value.is_empty() || value.starts_with("os.environ/");
+    !elsewhere && (is_called || vox_telemetry::redact(value) != value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_clear_among_the_variables_is_to_be_moved_and_never_shown() {
+        let text =
+            "environment_variables:\n  OPENAI_API_KEY: made-up\n  REGION: eu\n  OTHER_KEY: os.environ/X\n";
+        let root = Node::read(text).unwrap();
+        let mut report = Report::default();
+        Lookup::of(&root, &mut report);
+        let told: Vec<_> = report.notes.iter().map(|note| (note.field.as_str(), note.verdict)).collect();
+        assert_eq!(
+            told,
+            [
+                ("environment_variables.OPENAI_API_KEY", Verdict::ToDo),
+                ("environment_variables.REGION", Verdict::Left),
+                ("environment_variables.OTHER_KEY", Verdict::Left),
+            ]
+        );
+        assert!(report.notes.iter().all(|note| !note.reason.contains("made-up")));
     }
 }

@@ -53,6 +53,14 @@ impl Maker<'_> {
         for group in &self.groups.list {
             self.add_chain(group, &mut policies, report);
         }
+        let aliases: Vec<String> = policies
+            .iter()
+            .take(1)
+            .flat_map(|one| &one.spec.aliases)
+            .map(|alias| alias.name.clone())
+            .collect();
+        self.tell_of_nobodys_fallbacks(report);
+        self.tell_of_lone_aliases(&aliases, policies.len(), report);
         if let (Some(budget), 2..) = (&self.settings.per_day, policies.len()) {
             let reason = format!(
                 "each of the {} policies counts its own day, so that they may spend as many times as much together",

@@ -99,6 +99,9 @@ impl<'a> Settings<'a> {
             ),
             "model_group_alias" => self.read_aliases(&field.node, &place.1, report),
             "num_retries" => match field.node.count() {
+                Some(retries) if self.retries.is_some_and(|known| known != retries) => {
+                    report.add(Verdict::Left, place, outdone(&field.name));
+                }
                 Some(retries) => {
                     let reason = "fallBack.maxAttempts counts tries of different models, the first one included; the same model is not asked twice";
                     report.add(Verdict::Changed, place, reason);
@@ -107,6 +110,9 @@ impl<'a> Settings<'a> {
                 None => report.add(Verdict::Left, place, "it is no whole number"),
             },
             "timeout" | "request_timeout" => match seconds(&field.node) {
+                Some(timeout) if self.timeout.is_some_and(|known| known != timeout) => {
+                    report.add(Verdict::Left, place, outdone(&field.name));
+                }
                 Some(timeout) => {
                     let reason = "fallBack.totalTimeout bounds all tries together: it is this limit times the tries, at most an hour";
                     report.add(Verdict::Changed, place, reason);
@@ -204,6 +210,11 @@ impl<'a> Settings<'a> {
     }
 }
 
+/// Why a setting does not hold that is there twice.
+fn outdone(name: &str) -> String {
+    format!("{name} is set to something else before, in router_settings or beside it, and that holds")
+}
+
 fn fields_of<'a>(root: &'a Node, section: &str, report: &mut Report) -> &'a [Field] {
     let Some(node) = root.get(section) else { return &[] };
     match &node.value {
@@ -248,8 +259,12 @@ mod tests {
             "litellm_settings: { num_retries: 1 }\nrouter_settings: { num_retries: 4, timeout: 2.5 }\n",
         )
         .unwrap();
-        let settings = Settings::of(&root, &mut Report::default());
+        let mut report = Report::default();
+        let settings = Settings::of(&root, &mut report);
         assert_eq!(settings.retries, Some(4));
+        let left: Vec<_> = report.notes.iter().filter(|note| note.verdict == Verdict::Left).collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(left[0].field, "litellm_settings.num_retries");
         assert_eq!(settings.timeout, Some(Duration::from_millis(2500)));
     }
 

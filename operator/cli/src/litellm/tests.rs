@@ -150,6 +150,27 @@ fn entries_of_wrong_types_are_left_and_the_others_carried_over() {
 }
 
 #[test]
+fn fall_backs_of_a_name_that_nobody_has_and_aliases_of_one_policy_alone_are_told() {
+    let imported = imported(&format!(
+        "model_list: [{}, {}]\nrouter_settings:\n  fallbacks: [{{ nosuchname: [a] }}]\n  model_group_alias: {{ other: a }}\n",
+        entry("a", "openai/alpha-1"),
+        entry("a", "groq/beta-1")
+    ));
+    assert_eq!(imported.policies.len(), 2);
+    let told = |field: &str, what: &str| {
+        imported.notes.iter().any(|note| note.field.contains(field) && note.reason.contains(what))
+    };
+    assert!(told("fallbacks[0]", "has the name nosuchname"), "{:?}", imported.notes);
+    assert!(told("model_group_alias.other", "only policy litellm has this alias"), "{:?}", imported.notes);
+}
+
+#[test]
+fn a_name_that_yaml_takes_for_a_flag_is_to_be_quoted() {
+    let imported = of("{ model_name: true, litellm_params: { model: openai/a } }");
+    assert!(imported.notes[0].reason.ends_with("put it between quotation marks"), "{:?}", imported.notes);
+}
+
+#[test]
 fn where_nothing_is_carried_over_there_are_no_objects() {
     let imported = of(&entry("a", "replicate/a"));
     assert!(imported.sources.is_empty() && imported.policies.is_empty());

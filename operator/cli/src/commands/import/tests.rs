@@ -70,3 +70,11 @@ fn a_file_of_fifty_megabytes_is_not_read_to_its_end() {
     std::fs::remove_file(&path).unwrap();
     assert!(error.contains("larger than 4 MiB"), "{error}");
 }
+
+#[test]
+fn a_namespace_is_one_that_kubernetes_takes() {
+    assert!(is_namespace("shop-2"));
+    for wrong in ["", "Bad NS", "a.b", "-a", "a-", &"x".repeat(64)] {
+        assert!(!is_namespace(wrong), "{wrong}");
+    }
+}
