@@ -51,11 +51,14 @@ pub struct Pick {
 pub enum Refusal {
     /// The name is no alias, deployment or model of the policy.
     #[error(
-        "model {name:?} is not known here: use vox/auto, vox/<category>, an alias of the policy, or an id of GET /v1/models"
+        "model {name:?}{} is not known here: use vox/auto, vox/<category>, vox/<identity>, an alias of the policy, or an id of GET /v1/models",
+        alias.as_ref().map(|alias| format!(", for which alias {alias:?} stands,")).unwrap_or_default()
     )]
     UnknownModel {
-        /// What the client wrote.
+        /// What the client wrote, or what its alias stands for.
         name: String,
+        /// The alias that the client wrote, where what it stands for has gone.
+        alias: Option<String>,
     },
     /// The day's budget is spent.
     #[error("the day's budget of policy {policy:?} is spent; it begins anew at 00:00 UTC")]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use vox_contracts::TaskCategory;
 
+use crate::decision::Refusal;
 use crate::policy::Alias;
 use crate::request::Choice;
 use crate::snapshot::PolicySnapshot;
@@ -96,17 +97,32 @@ impl Names {
         Self { targets, auto: Target::default() }
     }
 
-    /// What a choice stands for; the name that is not known otherwise (the alias's model, where that has gone).
-    pub(crate) fn resolve(&self, choice: &Choice) -> Result<&Target, String> {
+    /// What a choice stands for; what is not known otherwise.
+    pub(crate) fn resolve(&self, choice: &Choice) -> Result<&Target, Unknown> {
         match choice {
             Choice::Auto => Ok(&self.auto),
             Choice::Named(name) if name.is_empty() => Ok(&self.auto),
             Choice::Named(name) => match self.targets.get(name) {
                 Some(Ok(target)) => Ok(target),
-                Some(Err(gone)) => Err(gone.clone()),
-                None => Err(name.clone()),
+                Some(Err(gone)) => Err(Unknown { name: gone.clone(), alias: Some(name.clone()) }),
+                None => Err(Unknown { name: name.clone(), alias: None }),
             },
         }
+    }
+}
+
+/// A name that stands for nothing; of an alias whose model has gone, that model.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unknown {
+    name: String,
+    alias: Option<String>,
+}
+
+impl Unknown {
+    /// What a client is told; it may have written anything, of any length.
+    pub(crate) fn refusal(&self) -> Refusal {
+        let short = |name: &str| name.chars().take(200).collect();
+        Refusal::UnknownModel { name: short(&self.name), alias: self.alias.as_deref().map(short) }
     }
 }
 

@@ -152,10 +152,7 @@ impl Router {
 
     /// What the request is taken for, before any candidate is looked at.
     pub(crate) fn asking(&self, request: &Request, live: &dyn Live) -> Result<Asking<'_>, Refusal> {
-        let target = self
-            .names
-            .resolve(&request.choice)
-            .map_err(|name| Refusal::UnknownModel { name: name.chars().take(200).collect() })?;
+        let target = self.names.resolve(&request.choice).map_err(|unknown| unknown.refusal())?;
         let asked = Asked::of(request, target.category);
         let money = Money::of(&self.snapshot.policy, request, live);
         if money.spent {

@@ -239,7 +239,12 @@ fn a_named_model_is_the_only_candidate_and_floors_do_not_hold() {
     assert_eq!(decided(&router, &code("quick")), ["u/b"]);
     assert_eq!(decided(&router, &named("vox/chat")), ["u/a", "v/a", "u/b"]);
     assert_eq!(decided(&router, &named("cheap")), ["u/b"]);
-    assert_eq!(refused(&router, &named("gone")), Refusal::UnknownModel { name: "u/z".into() });
+    assert_eq!(
+        refused(&router, &named("gone")),
+        Refusal::UnknownModel { name: "u/z".into(), alias: Some("gone".into()) }
+    );
+    let told = refused(&router, &named("gone")).to_string();
+    assert!(told.starts_with("model \"u/z\", for which alias \"gone\" stands, is not known here"), "{told}");
     assert_eq!(refused(&router, &named("nothing")).code(), "unknown_model");
 }
 

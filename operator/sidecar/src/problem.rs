@@ -139,7 +139,7 @@ impl Problem {
     /// The model is not one that may serve.
     #[must_use]
     pub fn unknown_model(name: String) -> Self {
-        Self::refused(&Refusal::UnknownModel { name })
+        Self::refused(&Refusal::UnknownModel { name, alias: None })
     }
 
     /// The decision is not kept (any more).

@@ -24,7 +24,8 @@ pub(crate) struct HintArgs {
     /// No model that may cost more for this request, at its worst case.
     #[arg(long, value_name = "USD")]
     pub(crate) max_usd: Option<Cost>,
-    /// Only this one: an alias of the policy, a deployment's id, a model's id, or vox/<category>. Default: vox/auto.
+    /// Only this one: an alias of the policy, a deployment's id, a model's id, vox/<category>, or vox/<identity>, which is one
+    /// model at any of its servers. Default: vox/auto.
     #[arg(long, visible_alias = "force-model", value_name = "NAME")]
     pub(crate) model: Option<String>,
     /// The longest answer, in tokens; also bounds what it may cost.
