@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
 
 use crate::client;
+use crate::providers::Provider;
 use crate::settings::Settings;
 use crate::sidecars::Sidecars;
 use crate::state::Wire;
@@ -35,8 +36,8 @@ enum Command {
     Control {
         /// PUT, DELETE or GET.
         method: String,
-        /// The provider (openrouter, ollama, openai, groq, mistral, vllm, anthropic, google), with `/chat` behind it for
-        /// its inference alone; or `inference`, to read or forget what arrived.
+        /// The provider, with `/chat` behind it for its inference alone; or `inference`, to read or forget what arrived.
+        #[arg(help = provider_help())]
         provider: String,
         /// The settings, as JSON; for PUT.
         body: Option<String>,
@@ -55,6 +56,14 @@ enum Command {
     },
     /// Stands in for many sidecars in a pod of the cluster, and measures how snapshots reach them.
     Sidecars(Sidecars),
+}
+
+/// Names every provider that there is.
+fn provider_help() -> String {
+    let names = Provider::ALL.map(Provider::as_str).join(", ");
+    format!(
+        "The provider ({names}), with `/chat` behind it for its inference alone; or `inference`, to read or forget what arrived"
+    )
 }
 
 impl Args {

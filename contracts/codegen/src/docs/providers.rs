@@ -26,6 +26,16 @@ pub(super) fn render(contracts: &Contracts) -> Vec<(PathBuf, String)> {
             member(provider, source),
             where_prices_are(contracts, provider)
         );
+        for other in others(contracts, provider, source) {
+            let _ = writeln!(
+                index,
+                "| [{display_name}: `{}`]({name}.md) | {} | `{}: {{}}` | {} |",
+                other.member,
+                other.description,
+                other.member,
+                where_prices_are(contracts, provider)
+            );
+        }
         pages.push((Path::new(FOLDER).join(format!("{name}.md")), page(contracts, provider, source)));
     }
     pages.push((Path::new(FOLDER).join("README.md"), index));
@@ -35,6 +45,18 @@ pub(super) fn render(contracts: &Contracts) -> Vec<(PathBuf, String)> {
 fn source<'a>(contracts: &'a Contracts, provider: &Provider) -> Option<&'a DiscoverySource> {
     let catalog = provider.catalog.as_ref()?;
     contracts.routing.discovery.sources.iter().find(|source| source.catalog == *catalog)
+}
+
+/// Other lists of the same provider, which a member of their own chooses.
+fn others<'a>(
+    contracts: &'a Contracts,
+    provider: &'a Provider,
+    usual: &'a DiscoverySource,
+) -> impl Iterator<Item = &'a DiscoverySource> {
+    let sources = contracts.routing.discovery.sources.iter();
+    sources.filter(move |other| {
+        other.catalog == provider.name && other.catalog != usual.catalog && !other.is_by_name()
+    })
 }
 
 /// How a resource chooses the provider, in one line.
@@ -53,7 +75,7 @@ fn overlay<'a>(contracts: &'a Contracts, provider: &'a Provider) -> impl Iterato
 fn where_prices_are(contracts: &Contracts, provider: &Provider) -> &'static str {
     match (provider.pricing_unit.as_str(), overlay(contracts, provider).next()) {
         ("none", _) if provider.local => "free",
-        ("none", Some(_)) => "from the overlay",
+        ("none", Some(_)) => "some from the overlay",
         ("none", None) => "unknown",
         _ => "in its list",
     }
@@ -66,10 +88,21 @@ fn page(contracts: &Contracts, provider: &Provider, source: &DiscoverySource) ->
     );
     out.push_str(&example(provider, source));
     out.push_str("## What it is asked\n\n| | |\n| --- | --- |\n");
-    for (what, fact) in facts(contracts, provider) {
+    for (what, fact) in facts(contracts, provider, source) {
         let _ = writeln!(out, "| {what} | {fact} |");
     }
     out.push_str(&pace(&source.throttle.over(&contracts.routing.discovery.defaults)));
+    for other in others(contracts, provider, source) {
+        let _ = write!(
+            out,
+            "\n## `{}`\n\n{}\n\n{}",
+            other.member,
+            other.description,
+            example(provider, other).trim_end()
+        );
+        out.push('\n');
+        out.push_str(&pace(&other.throttle.over(&contracts.routing.discovery.defaults)));
+    }
     if !provider.notes.is_empty() {
         out.push_str("\n## Good to know\n\n");
         for note in &provider.notes {
@@ -106,17 +139,23 @@ fn example(provider: &Provider, source: &DiscoverySource) -> String {
     out
 }
 
-fn facts(contracts: &Contracts, provider: &Provider) -> Vec<(&'static str, String)> {
+fn facts(
+    contracts: &Contracts,
+    provider: &Provider,
+    source: &DiscoverySource,
+) -> Vec<(&'static str, String)> {
     let base = provider.base_url.as_deref();
-    let list = provider.list_base_url.as_deref().or(base).unwrap_or("`endpoint`");
+    let list = provider.list_base_url.as_deref().or(base).unwrap_or("endpoint");
     let path = provider.list_endpoint.as_deref().unwrap_or_default();
-    let address = |url: &str| if url.starts_with('`') { url.to_owned() } else { format!("`{url}`") };
+    let address = |url: &str| format!("`{url}`");
+    let listed = if source.catalog == "mens" {
+        "nobody is asked for one: the run folders of `spec.volume` are read".to_owned()
+    } else {
+        format!("`{list}{path}`")
+    };
     let mut facts = vec![
         ("base URL", base.map_or_else(|| "none of its own: `endpoint` is required".to_owned(), address)),
-        (
-            "its list",
-            if list.starts_with('`') { format!("{list}`{path}`") } else { format!("`{list}{path}`") },
-        ),
+        ("its list", listed),
         ("requests to its models", route(contracts, provider)),
         ("the key", key(contracts, provider)),
         ("prices in its list", unit(contracts, provider)),
