@@ -164,10 +164,10 @@ fn shrunk(
     Ok(Some(FetchFailure {
         class: FailureClass::CatalogShrunk,
         message: format!(
-            "the provider now lists {has} models where it listed {had}{not_taken}; more than {} per mille lost at once is taken for an \
+            "the provider now lists {has} models where it listed {had}{not_taken}; more than {} % lost at once is taken for an \
              accident and the last good catalog is kept; if it is right, annotate the source with vox.dev/acceptCatalog={digest} \
              and request a run",
-            limits.shrink_limit_per_mille
+            f64::from(limits.shrink_limit_per_mille) / 10.0
         ),
         retry_after_ms: None,
     }))

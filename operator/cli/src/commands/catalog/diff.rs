@@ -1,8 +1,9 @@
 //! `vox catalog diff`: what changed in catalogs, one line for each model and change.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use vox_contracts::UsdPerMTok;
 use vox_contracts::change::{
     Abilities, CatalogChanges, ChangeKind, ChangesQuery, Lifecycle, MOST_CHANGES, ModelChange, Window,
 };
@@ -102,6 +103,10 @@ fn arrow(before: Option<String>, after: Option<String>) -> String {
 /// `0.15/0.6 $/MTok`, input and output.
 fn prices(pricing: Pricing) -> String {
     let of = |one| price(one, pricing.dynamic);
+    let is_free = |price: Option<UsdPerMTok>| price.is_some_and(|price| price.is_free());
+    if is_free(pricing.input_usd_per_mtok) && is_free(pricing.output_usd_per_mtok) {
+        return "free".to_owned();
+    }
     format!("{}/{} $/MTok", of(pricing.input_usd_per_mtok), of(pricing.output_usd_per_mtok))
 }
 
@@ -154,6 +159,8 @@ fn summary(changes: &CatalogChanges, since: Timestamp) -> String {
     let named = u64::try_from(changes.changes.len()).unwrap_or(u64::MAX);
     let left_out = all.saturating_sub(named);
     let more = if left_out > 0 { format!("; {left_out} older ones are not shown") } else { String::new() };
+    // People need no nanoseconds of "a day ago".
+    let since = since.round(Unit::Second).unwrap_or(since);
     match counted(changes) {
         None => format!("nothing changed since {since}"),
         Some(counted) => format!("since {since}: {counted}{more}"),
@@ -221,6 +228,7 @@ mod tests {
             "changes": [
                 change("added", None, price("0.15", "0.1")),
                 change("removed", price("0.15", "0.1"), None),
+                change("added", None, Some(json!({ "input_usd_per_mtok": "0", "output_usd_per_mtok": "0" }))),
                 change("suspect", None, missing()),
                 change("returned", missing(), None),
                 change("repriced", price("0.15", "0.1"), price("0.2", "0.1")),
@@ -246,6 +254,11 @@ mod tests {
         let of = |counts: Value, first: Value| {
             summary(&changes(json!({ "counts": counts, "first": first, "changes": [] })), since)
         };
+        let exact = "2026-02-01T00:00:00.123456789Z".parse().unwrap();
+        assert_eq!(
+            summary(&changes(json!({ "counts": {}, "first": [], "changes": [] })), exact),
+            "nothing changed since 2026-02-01T00:00:00Z"
+        );
         assert_eq!(of(json!({}), json!([])), "nothing changed since 2026-02-01T00:00:00Z");
         assert_eq!(of(json!({}), json!([first])), "since 2026-02-01T00:00:00Z: 312 added");
         assert_eq!(

@@ -146,6 +146,14 @@ impl Row {
     pub(super) fn told(&self) -> String {
         let count = |count: Option<i64>| count.unwrap_or_default();
         let text = match &self.kind {
+            // A status counts no models that were deprecated, or missed once; the operator's log of changes has them.
+            Outcome::Published if [self.added, self.removed, self.repriced] == [Some(0); 3] => format!(
+                "{} models, none added, removed or repriced; vox catalog diff --source {}/{} says what else changed (revision {})",
+                count(self.models),
+                self.namespace,
+                self.name,
+                count(self.revision),
+            ),
             Outcome::Published => format!(
                 "{} models, {} added, {} removed, {} repriced (revision {})",
                 count(self.models),
@@ -285,6 +293,14 @@ mod tests {
     fn a_published_catalog_is_told_with_its_changes() {
         let row = Row::new(&with(&json!({})), Outcome::Published);
         assert_eq!(row.told(), "shop/a: 312 models, 2 added, 1 removed, 0 repriced (revision 3)");
+        let mut other = with(&json!({}));
+        if let Some(catalog) = other.status.as_mut().and_then(|status| status.catalog.as_mut()) {
+            (catalog.added, catalog.removed) = (0, 0);
+        }
+        assert_eq!(
+            Row::new(&other, Outcome::Published).told(),
+            "shop/a: 312 models, none added, removed or repriced; vox catalog diff --source shop/a says what else changed (revision 3)"
+        );
         let row = Row::new(&with(&json!({})), Outcome::Unchanged);
         assert_eq!(row.told(), "shop/a: 312 models, nothing changed (revision 3)");
     }
