@@ -1,13 +1,14 @@
-//! Every kind of violation is found in a copy of the contracts that has exactly that one, and drift is seen.
+//! Every kind of violation is found in a copy of the contracts that has exactly that one.
 
 // Clippy knows tests by their attribute and does not know their helpers.
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod support;
 
-use tempfile::TempDir;
+use std::fs;
+use std::path::Path;
+
+use support::{contract, copy, edit, root};
 use vox_codegen::Violation;
 
 const ROUTING: &str = "model-routing.v1.yaml";
@@ -15,35 +16,6 @@ const PROVIDERS: &str = "providers.v1.yaml";
 const OVERLAY: &str = "provider-pricing-overlay.v1.yaml";
 const TELEMETRY: &str = "model-telemetry.v1.yaml";
 const BOOTSTRAP: &str = "model-catalog.bootstrap.v1.json";
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
-
-/// A copy of the contracts, and of what formats generated code.
-fn copy() -> TempDir {
-    let target = TempDir::new().unwrap();
-    let folder = target.path().join("contracts/orchestration");
-    fs::create_dir_all(&folder).unwrap();
-    for file in fs::read_dir(root().join("contracts/orchestration")).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), folder.join(file.file_name())).unwrap();
-    }
-    fs::copy(root().join("rustfmt.toml"), target.path().join("rustfmt.toml")).unwrap();
-    target
-}
-
-fn contract(root: &Path, name: &str) -> PathBuf {
-    root.join("contracts/orchestration").join(name)
-}
-
-/// Replaces the first place where `from` stands.
-fn edit(root: &Path, name: &str, from: &str, to: &str) {
-    let path = contract(root, name);
-    let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains(from), "{name} no longer holds {from:?}");
-    fs::write(path, text.replacen(from, to, 1)).unwrap();
-}
 
 /// The violations of a copy in which one thing was replaced.
 fn violations(name: &str, from: &str, to: &str) -> Vec<Violation> {
@@ -371,41 +343,4 @@ fn a_model_id_outside_the_bootstrap_file_is_found() {
     assert_eq!(violations.len(), 1, "{violations:#?}");
     assert_eq!(violations[0].file, Path::new("operator/src/lib.rs"));
     assert!(violations[0].reason.starts_with("line 2: "), "{}", violations[0].reason);
-}
-
-#[test]
-fn what_is_committed_is_what_is_generated() {
-    let drift: Vec<_> = vox_codegen::drift(&root()).unwrap().into_iter().map(|(path, _)| path).collect();
-    assert!(drift.is_empty(), "run `make generate`: {drift:?}");
-}
-
-fn run(root: &Path, check: bool) -> (bool, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vox-codegen"));
-    command.arg("--root").arg(root);
-    if check {
-        command.arg("--check");
-    }
-    let output = command.output().unwrap();
-    (output.status.success(), String::from_utf8(output.stderr).unwrap())
-}
-
-#[test]
-fn the_command_writes_then_agrees_then_sees_drift() {
-    let copy = copy();
-    let root = copy.path();
-    assert!(!run(root, true).0, "nothing is generated yet");
-    assert!(run(root, false).0);
-    assert_eq!(run(root, true), (true, String::new()));
-
-    edit(root, ROUTING, "minutes: 10", "minutes: 11");
-    let (agrees, told) = run(root, true);
-    assert!(!agrees);
-    assert!(told.contains("contracts/src/generated/routing.rs differs"), "{told}");
-    assert!(told.contains("docs/reference/contracts/model-routing.md differs"), "{told}");
-    assert!(!told.contains("providers.rs"), "{told}");
-
-    edit(root, ROUTING, "minutes: 11", "minutes: 0");
-    let (agrees, told) = run(root, true);
-    assert!(!agrees);
-    assert!(told.contains("model-routing.v1.yaml: /penalty/minutes: "), "{told}");
 }
