@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use vox_catalog::normalise;
 use vox_catalog::sources::{openai_compatible, openrouter};
 use vox_contracts::ProviderType;
+use vox_contracts::discovery::FailureClass;
 use vox_wire::{Provider, Running, client};
 
 /// A list of so many models of a provider, as its server writes it.
@@ -60,5 +61,6 @@ async fn a_provider_that_suddenly_lists_a_hundred_thousand_models_is_refused_as_
     let mut target = common::target(&server, Provider::Groq);
     target.max_body_bytes = 64 << 20;
     let failure = common::failure(&target).await;
-    assert!(failure.message.contains("more than the limit of 20000"), "{failure:?}");
+    assert_eq!(failure.class, FailureClass::BodyTooLarge);
+    assert!(failure.message.contains("lists 100000 models"), "before anything is made of them: {failure:?}");
 }

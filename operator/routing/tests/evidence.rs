@@ -186,9 +186,9 @@ fn by_bounds_a_model_that_served_longer_is_not_ahead_for_that_alone() {
 #[test]
 fn by_bounds_a_cell_without_calls_borrows_from_the_same_model_elsewhere() {
     let elsewhere = proven(at("v/maker/same", "1"), TaskCategory::Chat, 300, 1000);
-    let all = vec![at("u/same", "1"), at("u/other", "1"), elsewhere];
+    let all = vec![at("u/maker/same:free", "1"), at("u/other", "1"), elsewhere];
     let router = router(by_bounds(), all);
-    assert_eq!(decided(&router, &chat()), ["v/maker/same", "u/same", "u/other"]);
+    assert_eq!(decided(&router, &chat()), ["v/maker/same", "u/maker/same:free", "u/other"]);
 }
 
 #[test]
