@@ -12,7 +12,7 @@ use super::UnknownName;
 use super::routing::CatalogKind;
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/providers.v1.yaml")) == 0x8af30805fd5f8d63_u64,
+    super::fnv1a(include_bytes!("../../orchestration/providers.v1.yaml")) == 0x058844b2cb648799_u64,
     "contracts/orchestration/providers.v1.yaml changed: run `make generate`"
 );
 
