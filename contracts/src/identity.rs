@@ -120,11 +120,14 @@ pub fn of_id(id: &str, family: Option<&str>, parameters: Option<&str>) -> Option
     if holds(rules.own.as_ref(), &name) {
         return own(&id);
     }
-    let known = infer_family(&name).or_else(|| written_family(&id)).or_else(|| infer_family(with_maker(&id)));
+    let before = id.rsplit('/').nth(1).filter(|before| !before.is_empty());
+    let known = infer_family(&name)
+        .or_else(|| before.and_then(written_family))
+        .or_else(|| infer_family(with_maker(&id)));
     // Two makers whom no rule knows may have one name for two models: whoever stands before it tells them apart.
     let maker = match known {
         Some(known) => Some(known),
-        None => maker(&id)?.or(family),
+        None => maker(before)?.or(family),
     };
     let identity = bounded(maker.map_or_else(|| name.clone(), |maker| format!("{maker}/{name}")))?;
     (!holds(rules.indefinite.as_ref(), &identity)).then_some(identity)
@@ -177,10 +180,8 @@ fn bounded(identity: String) -> Option<String> {
 }
 
 /// The family that stands before the name, as in an identity.
-fn written_family(id: &str) -> Option<&'static str> {
-    let mut parts = id.rsplit('/').skip(1);
-    let written = parts.next()?;
-    FAMILIES.iter().map(|rule| rule.family).find(|family| *family == written)
+fn written_family(before: &str) -> Option<&'static str> {
+    FAMILIES.iter().map(|rule| rule.family).find(|family| *family == before)
 }
 
 /// The name with what stands directly before it: a gateway's path before that tells of the gateway.
@@ -189,11 +190,10 @@ fn with_maker(id: &str) -> &str {
     id.get(start..).unwrap_or(id)
 }
 
-/// Who stands before the name in an id, if anybody does; nothing where that is not a name.
-fn maker(id: &str) -> Option<Option<&str>> {
-    let before = id.rsplit('/').nth(1).filter(|before| !before.is_empty() && *before != "models");
+/// Who stands before a name, where a folder of models does not; nothing where that is no name.
+fn maker(before: Option<&str>) -> Option<Option<&str>> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    match before {
+    match before.filter(|before| *before != "models") {
         Some(before) if format!("{before}/") == OWN || !before.chars().all(is_name) => None,
         other => Some(other),
     }

@@ -12,6 +12,17 @@ pub fn is_shown(c: char) -> bool {
     !c.is_control() && !hidden
 }
 
+/// At most so many characters of a text, in one line: what is not shown is a space, and what is left out is `…`.
+#[must_use]
+pub fn one_line(text: &str, longest: usize) -> String {
+    let shown = |c: char| if is_shown(c) { c } else { ' ' };
+    let mut line: String = text.chars().take(longest).map(shown).collect();
+    if text.chars().nth(longest).is_some() {
+        line.push('…');
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -23,5 +34,11 @@ mod tests {
         {
             assert!(!is_shown(hidden), "{hidden:?}");
         }
+    }
+
+    #[test]
+    fn a_line_is_short_and_one_and_says_that_it_was_cut() {
+        assert_eq!(one_line("a\nb\u{202e}c", 5), "a b c");
+        assert_eq!(one_line("añb", 2), "añ…");
     }
 }

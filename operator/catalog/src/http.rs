@@ -16,11 +16,10 @@ use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValu
 use http::{Method, StatusCode};
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
-use vox_contracts::ModelCatalogEntry;
-use vox_contracts::discovery::{FailureClass, FetchFailure, FetchTarget, RowRefusal};
+use vox_contracts::discovery::{FailureClass, FetchFailure, FetchTarget};
 
 use crate::credential::Credential;
-use crate::listing::{BodyError, Listing};
+use crate::listing::BodyError;
 use crate::text::{MAX_QUOTED, clip};
 
 pub(crate) use body::words as error_words;
@@ -175,25 +174,6 @@ impl Http {
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         self.credential.as_ref().map_or_else(|| text.to_owned(), |credential| credential.redact(text))
-    }
-
-    /// The list without the models whose id, name or aliases hold the credential: whoever lists it that way wants it read.
-    #[must_use]
-    pub fn without_key(&self, mut listing: Listing) -> Listing {
-        let Some(credential) = &self.credential else { return listing };
-        let holds = |text: &String| credential.redact(text) != *text;
-        let told = |entry: &ModelCatalogEntry| {
-            let texts = [Some(&entry.model_id), entry.display_name.as_ref(), entry.parent.as_ref()];
-            texts.into_iter().flatten().chain(&entry.aliases).any(holds)
-        };
-        let (kept, refused): (Vec<_>, Vec<_>) = listing.entries.into_iter().partition(|entry| !told(entry));
-        listing.entries = kept;
-        for entry in refused {
-            let row = clip(&credential.redact(&entry.model_id), MAX_QUOTED);
-            let reason = "it holds the key that the provider was shown".to_owned();
-            listing.refusals.push(RowRefusal { row, reason });
-        }
-        listing
     }
 
     /// A failure with this place in its message, without the credential.

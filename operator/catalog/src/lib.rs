@@ -15,13 +15,16 @@ pub mod registry;
 pub mod sources;
 mod text;
 
-use vox_contracts::discovery::{FetchFailure, FetchTarget};
+use vox_contracts::ModelCatalogEntry;
+use vox_contracts::discovery::{FetchFailure, FetchTarget, RowRefusal};
 
 pub use crate::credential::Credential;
 pub use crate::normalise::{FetchedCatalog, normalise};
 
 use crate::http::Http;
+use crate::listing::Listing;
 use crate::registry::Answer;
+use crate::text::{MAX_QUOTED, clip};
 
 /// How a fetch ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,8 +56,7 @@ pub async fn discover(
     match source.fetch(&http, target, etag).await? {
         Answer::NotModified => Ok(Fetched::NotModified),
         Answer::Listing(listing) => {
-            let listing = http.without_key(listing);
-            let mut catalog = normalise(listing, target).map_err(|mut failure| {
+            let mut catalog = normalise(without_key(listing, &http), target).map_err(|mut failure| {
                 redact(&mut failure.message);
                 failure
             })?;
@@ -65,4 +67,22 @@ pub async fn discover(
             Ok(Fetched::Catalog(catalog))
         }
     }
+}
+
+/// The list without the models whose id, name or aliases hold the credential: whoever lists it that way wants it read.
+fn without_key(mut listing: Listing, http: &Http) -> Listing {
+    let is_free = |text: &String| http.redact(text) == *text;
+    let (kept, refused): (Vec<_>, Vec<_>) =
+        listing.entries.into_iter().partition(|entry: &ModelCatalogEntry| {
+            let texts = [Some(&entry.model_id), entry.display_name.as_ref(), entry.parent.as_ref()];
+            texts.into_iter().flatten().chain(&entry.aliases).all(is_free)
+        });
+    listing.entries = kept;
+    for entry in refused {
+        listing.refusals.push(RowRefusal {
+            row: clip(&http.redact(&entry.model_id), MAX_QUOTED),
+            reason: "it holds the key that the provider was shown".to_owned(),
+        });
+    }
+    listing
 }

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use vox_contracts::discovery::{CatalogUpload, DiscoveryPlan, FetchOutcome, FetchReport, UploadReceipt};
 use vox_contracts::entry::CatalogSourceRef;
-use vox_contracts::text::is_shown;
+use vox_contracts::text::{is_shown, one_line};
 use vox_crds::ModelCatalogSource;
 use vox_store::catalog::{PublishLimits, RunIdentity, SourceIdentity};
 
@@ -195,12 +195,6 @@ async fn upload(
     Ok(Json(receipt))
 }
 
-/// What may stand in a status, an event and on a terminal.
-fn one_line(text: &str) -> String {
-    let shown = |c: char| if is_shown(c) { c } else { ' ' };
-    text.chars().map(shown).take(LONGEST_REASON).collect()
-}
-
 async fn report(
     State(calls): State<Calls>,
     caller: Caller,
@@ -208,7 +202,7 @@ async fn report(
 ) -> Result<StatusCode, Problem> {
     let Json(mut report) = body.map_err(|error| unreadable(error.status(), error.body_text()))?;
     if let FetchOutcome::Failed(failure) = &mut report.outcome {
-        failure.message = one_line(&failure.message);
+        failure.message = one_line(&failure.message, LONGEST_REASON);
     }
     let validated = caller.validated()?;
     current(&validated, &report.plan_digest)?;

@@ -1,6 +1,7 @@
 //! Rows of a provider's list that are no model, told in a line. Pure.
 
 use vox_contracts::discovery::CatalogUpload;
+use vox_contracts::text::one_line;
 
 /// So many rows are told; the rest are counted.
 const TOLD: usize = 3;
@@ -10,8 +11,9 @@ const LONGEST: (usize, usize) = (80, 200);
 /// The first few refused rows and why: `acme/m1: it has no id; acme/m2: … and 5 more`. Empty where all were taken.
 pub(super) fn told(upload: &CatalogUpload) -> String {
     let rows = upload.refusals.iter().take(TOLD);
-    let rows: Vec<String> =
-        rows.map(|one| format!("{}: {}", line(&one.row, LONGEST.0), line(&one.reason, LONGEST.1))).collect();
+    let rows: Vec<String> = rows
+        .map(|one| format!("{}: {}", one_line(&one.row, LONGEST.0), one_line(&one.reason, LONGEST.1)))
+        .collect();
     let rest = count(upload).saturating_sub(rows.len());
     let more = if rest > 0 && !rows.is_empty() { format!(" and {rest} more") } else { String::new() };
     format!("{}{more}", rows.join("; "))
@@ -20,16 +22,6 @@ pub(super) fn told(upload: &CatalogUpload) -> String {
 /// How many rows were refused. Whoever holds a Job's token may name more than he counts.
 pub(super) fn count(upload: &CatalogUpload) -> usize {
     usize::try_from(upload.refused).unwrap_or(usize::MAX).max(upload.refusals.len())
-}
-
-/// A provider's words may hold anything.
-fn line(text: &str, longest: usize) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let mut cut: String = text.chars().take(longest).map(plain).collect();
-    if text.chars().nth(longest).is_some() {
-        cut.push('…');
-    }
-    cut
 }
 
 #[cfg(test)]
