@@ -18,8 +18,8 @@ use vox_contracts::{ModelTier, StrengthTag};
 
 pub(crate) use import::{ImportCommand, ImportLitellmArgs};
 pub(crate) use routing::{
-    ChatArgs, ExplainArgs, GatewayArgs, HintArgs, PolicyCommand, PolicyDiffArgs, PolicyEvaluateArgs,
-    PolicyTestArgs,
+    ChatArgs, ExplainArgs, FeedbackArgs, GatewayArgs, HintArgs, PolicyCommand, PolicyDiffArgs,
+    PolicyEvaluateArgs, PolicyTestArgs, Thumb,
 };
 pub(crate) use scoreboard::{
     DoctorArgs, FailOn, Group, PricingCommand, Report, ScoreboardCommand, TraceArgs, WindowArgs,
@@ -44,6 +44,16 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+/// A namespace's name as Kubernetes has them (RFC 1123): another one would be asked for where letters are changed.
+fn namespace(name: &str) -> Result<String, &'static str> {
+    let of_a_name = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-';
+    if (1..=63).contains(&name.len()) && name.bytes().all(of_a_name) {
+        Ok(name.to_owned())
+    } else {
+        Err("a namespace has 1 to 63 of the letters a-z, 0-9 and -")
+    }
+}
+
 /// Options of every command.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Options of every command")]
@@ -52,7 +62,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub(crate) output: Format,
     /// Namespace of the sources, the policies and the gateway. Default: the context's.
-    #[arg(short, long, global = true, conflicts_with = "all_namespaces")]
+    #[arg(short, long, global = true, conflicts_with = "all_namespaces", value_parser = namespace)]
     pub(crate) namespace: Option<String>,
     /// The sources of all namespaces.
     #[arg(short = 'A', long, global = true)]
@@ -121,6 +131,8 @@ pub(crate) enum Command {
     ///
     /// Which model answered, what it cost and the decision's id stand on the standard error, so that the answer can be piped.
     Chat(Box<ChatArgs>),
+    /// Say how good an answer was, through a gateway of the call's namespace: the scoreboard counts it, once a call.
+    Feedback(FeedbackArgs),
     /// Which model would serve, and why; and what models really cost.
     #[command(subcommand)]
     Model(ModelCommand),

@@ -44,6 +44,12 @@ impl Cost {
         self.0
     }
 
+    /// Whole USD, and what is beyond them in pico-USD.
+    #[must_use]
+    pub const fn usd_and_rest(self) -> (u64, u64) {
+        (self.0 / PER_USD, self.0 % PER_USD)
+    }
+
     /// What one token costs at this price, rounded up.
     #[must_use]
     pub fn per_token(price: UsdPerMTok) -> Self {

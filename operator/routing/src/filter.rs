@@ -168,7 +168,10 @@ impl fmt::Display for Filter {
                 p50_ms.saturating_sub(*limit_ms)
             ),
             Self::Penalised { until_unix_ms } => {
-                write!(f, "it is penalised in this category until {until_unix_ms} (ms since 1970 UTC)")
+                // A penalty lasts for minutes: the time of day says enough.
+                let of_day = until_unix_ms / 1000 % 86_400;
+                let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+                write!(f, "it is penalised in this category until {hour:02}:{minute:02}:{second:02} UTC")
             }
             Self::Quarantined { was_per_mille: was, is_per_mille: is } => write!(
                 f,

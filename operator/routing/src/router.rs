@@ -277,6 +277,7 @@ impl<'a> Asking<'a> {
             force_cost: request.force_cost || self.target.force_cost,
             hint: router.family(request.family_hint.as_ref()),
             descent: None,
+            lone_upstream: router.snapshot.upstreams.len() < 2,
         }
     }
 }

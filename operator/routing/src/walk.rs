@@ -34,6 +34,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) hint: Option<u16>,
     /// At most this tier, and no contract's floor: the day's money runs short.
     pub(crate) descent: Option<ModelTier>,
+    /// There is no other upstream.
+    pub(crate) lone_upstream: bool,
 }
 
 /// What a pass takes: how it stands, whether it is hardware that the route prefers, is of the family that the client prefers.
@@ -111,7 +113,7 @@ impl Walk<'_> {
     /// that is away is away with all its models.
     pub(crate) fn keep(&self, order: &[Ranked], at_most: usize) -> Kept {
         let mut kept = self.best(order, at_most);
-        if at_most > 1 && kept.picks.len() == at_most && !self.force_cost {
+        if at_most > 1 && kept.picks.len() == at_most && !self.force_cost && !self.lone_upstream {
             self.spread(order, &mut kept.picks);
         }
         kept

@@ -160,6 +160,11 @@ impl Key {
         self.refused.store(generation, Relaxed);
     }
 
+    /// Its file, as far as it has one.
+    fn name(&self) -> std::borrow::Cow<'_, str> {
+        self.file.as_deref().map(Path::to_string_lossy).unwrap_or_default()
+    }
+
     fn look(&self) {
         let stamp = self.file.as_deref().and_then(stamp);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -169,11 +174,11 @@ impl Key {
         let read = self.file.as_deref().ok_or(NoKey::Missing).and_then(read);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         match &read {
-            Ok(_) => tracing::info!(file = ?self.file, "read a key"),
+            Ok(_) => tracing::info!(file = %self.name(), "read a key"),
             Err(why) if *told == Some(*why) => {}
             // Keys that are not mounted yet are told where models are passed over for want of them.
             Err(NoKey::Missing) if self.value.load().is_none() => {}
-            Err(why) => tracing::warn!(file = ?self.file, "no key to show: {why}"),
+            Err(why) => tracing::warn!(file = %self.name(), "no key to show: {why}"),
         }
         *told = read.as_ref().err().copied();
         drop(told);

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 use vox_routing::Cost;
 
+use crate::line::write::is_plain;
+
 /// How a request ended. A closed vocabulary of records and metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Outcome {
@@ -49,11 +51,22 @@ impl Outcome {
 
 /// A name out of a snapshot, shared by all records that have it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Name(Arc<str>);
+pub struct Name {
+    text: Arc<str>,
+    /// Whether it is JSON as it stands: looked at once, and written with every call.
+    plain: bool,
+}
+
+impl Name {
+    /// Whether nothing in it is special to JSON.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.plain
+    }
+}
 
 impl From<&str> for Name {
     fn from(text: &str) -> Self {
-        Self(text.into())
+        Self { text: text.into(), plain: is_plain(text) }
     }
 }
 
@@ -61,7 +74,7 @@ impl Deref for Name {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -77,9 +90,9 @@ pub struct Peer {
     /// The upstream's name within the policy.
     pub upstream: Name,
     /// Who serves there, by its semantic-convention name where one exists.
-    pub provider: String,
+    pub provider: Name,
     /// Its host.
-    pub address: String,
+    pub address: Name,
     /// Its port; 0 where its URL is none.
     pub port: u16,
     /// How it is spoken to.

@@ -10,7 +10,7 @@ pub enum Error {
     #[error("failed to read the database URL: write postgres://user:password@host:port/database")]
     Url,
     /// The database did not answer, or answered with an error.
-    #[error("failed to query the database")]
+    #[error("failed to query the database: {}", told(.0))]
     Query(#[from] sqlx::Error),
     /// The schema could not be brought up to date.
     #[error("failed to migrate the database schema: {0}")]
@@ -62,9 +62,22 @@ impl Error {
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         let Self::Query(error) = self else { return false };
-        // SQLSTATE classes 22 (data), 23 (constraint) and 42 (statement): the same again would fail the same again.
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        !code.is_some_and(|code| ["22", "23", "42"].iter().any(|class| code.starts_with(class)))
+        match error {
+            // SQLSTATE classes 22 (data), 23 (constraint) and 42 (statement): the same again would fail the same again.
+            sqlx::Error::Database(error) => {
+                let code = error.code();
+                !code.is_some_and(|code| ["22", "23", "42"].iter().any(|class| code.starts_with(class)))
+            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed => true,
+            // It answered, and the answer is not what is read here.
+            _ => false,
+        }
     }
 
     /// Why a row is refused for what is in it: SQLSTATE classes 22 (data) and 23 (constraint); other rows may be fine. The
@@ -72,11 +85,8 @@ impl Error {
     pub(crate) fn of_the_data(&self) -> Option<String> {
         let Self::Query(error) = self else { return None };
         let error = error.as_database_error()?;
-        let code = error.code().filter(|code| code.starts_with("22") || code.starts_with("23"))?;
-        let of =
-            |what: &str, name: Option<&str>| name.map_or_else(String::new, |name| format!(", {what} {name}"));
-        let (table, constraint) = (of("table", error.table()), of("constraint", error.constraint()));
-        Some(format!("SQLSTATE {code}{table}{constraint}"))
+        error.code().filter(|code| code.starts_with("22") || code.starts_with("23"))?;
+        Some(sqlstate(error))
     }
 
     /// A migration fails because the database is away (try again) or because of what is in it (do not).
@@ -86,4 +96,20 @@ impl Error {
             other => Self::Migration(other.to_string()),
         }
     }
+}
+
+/// What failed, for whoever runs the operator.
+fn told(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => sqlstate(&**error),
+        other => other.to_string(),
+    }
+}
+
+/// A database's error without its message, which can quote a row.
+fn sqlstate(error: &dyn sqlx::error::DatabaseError) -> String {
+    let of =
+        |what: &str, name: Option<&str>| name.map_or_else(String::new, |name| format!(", {what} {name}"));
+    let (table, constraint) = (of("table", error.table()), of("constraint", error.constraint()));
+    format!("SQLSTATE {}{table}{constraint}", error.code().unwrap_or_default())
 }

@@ -13,6 +13,7 @@ use support::{connection, store};
 use uuid::Uuid;
 use vox_store::Store;
 use vox_store::outcome::{Batch, Refused, Stored, day, untakable};
+use vox_store::scoreboard::{Pass, Rules};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -83,6 +84,16 @@ async fn count(name: &str, of: &str) -> i64 {
 
 async fn execute(name: &str, statement: &'static str) {
     sqlx::raw_sql(statement).execute(&mut connection(name).await).await.unwrap();
+}
+
+/// The namespace routes by the policy of these calls.
+async fn programmed(name: &str) {
+    execute(
+        name,
+        "INSERT INTO routing_policy (policy_uid, namespace, name, generation, spec, programmed_at)
+         VALUES ('uid', 'shop', 'p', 1, '{}', now())",
+    )
+    .await;
 }
 
 fn calls(count: u16) -> Vec<Value> {
@@ -221,6 +232,7 @@ async fn nobody_adds_tries_to_a_call_that_is_there() {
 #[tokio::test]
 async fn an_unsure_abstention_is_a_penalty_whichever_comes_first() {
     let Some(store) = store("outcomes_penalty").await else { return };
+    programmed("outcomes_penalty").await;
     let [early, late] = [id(now_ms(), 1), id(now_ms(), 2)];
     let [first, second] = [unsure(id(now_ms(), 3), early), unsure(id(now_ms(), 4), late)];
     assert_eq!(put(&store, &[first]).await.penalties, 0, "nobody knows of which model");
@@ -237,8 +249,52 @@ async fn an_unsure_abstention_is_a_penalty_whichever_comes_first() {
 }
 
 #[tokio::test]
+async fn a_namespace_that_routes_by_no_policy_keeps_no_model_from_the_others() {
+    let Some(store) = store("outcomes_penalty_foreign").await else { return };
+    let decision = id(now_ms(), 1);
+    assert_eq!(put(&store, &[call(decision, 1), unsure(id(now_ms(), 2), decision)]).await, stored(2, 0));
+    assert_eq!(count("outcomes_penalty_foreign", "model_penalty_event").await, 0);
+}
+
+#[tokio::test]
+async fn numbers_and_times_that_would_stop_the_roll_up_of_all_are_refused() {
+    let Some(store) = store("outcomes_extreme").await else { return };
+    let (mut late, mut large) = (call(id(now_ms(), 1), 1), call(id(now_ms(), 2), 1));
+    late["startedUnixMs"] = json!((1_u64 << 48) - 1);
+    large["attributes"]["gen_ai.usage.input_tokens"] = json!(i64::MAX);
+    let of_a_far_day = call(id((1 << 48) - 1, 3), 1);
+    let read = batch(&[late, large, of_a_far_day]);
+    let refused = [
+        (1, Refused::Value("startedUnixMs")),
+        (2, Refused::Value("gen_ai.usage.input_tokens")),
+        (3, Refused::Id("vox.trace_id")),
+    ];
+    assert_eq!((read.calls.len(), read.refused.as_slice()), (0, refused.as_slice()));
+    let largest = |tail| {
+        let mut call = call(id(now_ms(), tail), 1);
+        call["startedUnixMs"] = json!(253_370_764_799_999_u64);
+        for name in ["gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "vox.usage.cache_read_tokens"]
+        {
+            call["attributes"][name] = json!(1_000_000_000);
+        }
+        call["attributes"]["vox.latency_ms"] = json!(i64::MAX);
+        call["attributes"]["vox.time_to_first_token_ms"] = json!(0);
+        call["attributes"]["vox.cost_usd"] = json!("9000000");
+        call["attributes"]["vox.cache_savings_usd"] = json!("9000000");
+        call
+    };
+    let sent: Vec<Value> = (10..14).map(largest).collect();
+    let taken = put(&store, &sent).await;
+    assert_eq!(taken.stored + u64::try_from(taken.untakable.len()).unwrap(), 4, "{taken:?}");
+    for pass in [Pass::Live, Pass::Full] {
+        store.roll_up(pass, &Rules::default()).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_abstention_that_comes_with_its_call_over_another_way_is_seen() {
     let Some(store) = store("outcomes_penalty_race").await else { return };
+    programmed("outcomes_penalty_race").await;
     for n in 0..20 {
         let decision = id(now_ms(), n);
         let (call, abstained) = ([call(decision, 1)], [unsure(id(now_ms(), 500 + n), decision)]);
@@ -250,6 +306,7 @@ async fn an_abstention_that_comes_with_its_call_over_another_way_is_seen() {
 #[tokio::test]
 async fn whoever_publishes_penalties_is_woken_and_other_feedback_wakes_nobody() {
     let Some(store) = store("outcomes_notify").await else { return };
+    programmed("outcomes_notify").await;
     let decision = id(now_ms(), 1);
     let mut listener = sqlx::postgres::PgListener::connect(&{
         let mut url: url::Url = std::env::var("VOX_TEST_DATABASE_URL").unwrap().parse().unwrap();
@@ -270,6 +327,7 @@ async fn whoever_publishes_penalties_is_woken_and_other_feedback_wakes_nobody() 
 #[tokio::test]
 async fn a_penalty_that_is_over_when_it_comes_is_history() {
     let Some(store) = store("outcomes_penalty_old").await else { return };
+    programmed("outcomes_penalty_old").await;
     let decision = id(now_ms(), 1);
     let mut old = unsure(id(now_ms(), 2), decision);
     old["receivedUnixMs"] = json!(now_ms() - 3_600_000);

@@ -65,6 +65,38 @@ pub(crate) struct ChatArgs {
     pub(crate) no_stream: bool,
 }
 
+/// `vox feedback`.
+#[derive(Debug, Clone, ClapArgs)]
+#[group(id = "judgement", required = true, multiple = true, args = ["thumb", "score", "abstain"])]
+pub(crate) struct FeedbackArgs {
+    /// The decision's id: an answer carries it in x-vox-decision, and `vox chat` prints it.
+    #[arg(value_name = "DECISION")]
+    pub(crate) decision: String,
+    /// What a person thinks of the answer.
+    #[arg(long, value_enum)]
+    pub(crate) thumb: Option<Thumb>,
+    /// How good it was, from -1 (useless) to 1 (perfect); says more than a thumb.
+    #[arg(long, value_name = "-1..1", allow_negative_numbers = true)]
+    pub(crate) score: Option<f64>,
+    /// The model declined to answer. With a --confidence below 0.5 it is kept from this kind of work for ten minutes.
+    #[arg(long)]
+    pub(crate) abstain: bool,
+    /// How sure the model was.
+    #[arg(long, value_name = "0..1", requires = "abstain")]
+    pub(crate) confidence: Option<f64>,
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// What a person presses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Thumb {
+    /// Good.
+    Up,
+    /// Bad.
+    Down,
+}
+
 /// `vox model explain`.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct ExplainArgs {

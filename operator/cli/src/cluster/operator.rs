@@ -255,7 +255,7 @@ impl<'a> Operator<'a> {
     }
 }
 
-/// No value needs escaping: names of objects are of letters, digits, hyphens and points, or the operator refuses them.
+/// Names of objects are of letters, digits, hyphens and points and need no escaping; what is none is nobody's name after this.
 fn in_a_path(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '_' }).collect()
 }

@@ -7,6 +7,7 @@ mod completion;
 mod discover;
 mod doctor;
 mod explain;
+mod feedback;
 mod import;
 mod policy;
 mod pricing;
@@ -46,6 +47,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Error> {
             catalog::diff(&Cluster::new(&global).await?, &args, output).await
         }
         Command::Chat(args) => Box::pin(chat::run(&args, &global)).await,
+        Command::Feedback(args) => Box::pin(feedback::run(&args, &global)).await,
         Command::Model(ModelCommand::Explain(args)) => Box::pin(explain::run(&args, &global)).await,
         Command::Policy(command) => Box::pin(policy::run(&command, &global)).await,
         Command::Model(ModelCommand::Rollup) => pricing::roll_up(&global).await,

@@ -103,7 +103,7 @@ pub(super) fn sufficient(router: Option<&Router>, picks: &[PickStatus]) -> Verdi
         matters.iter().copied().partition(|pick| enough(&pick));
     if measured.is_empty() && thin.iter().all(|pick| pick.evidence.is_none()) {
         let message = format!(
-            "no model has figures of {MIN_EVIDENCE_CALLS} finished calls in any category; prices and the contract's rules decide"
+            "no model that leads a category has figures of {MIN_EVIDENCE_CALLS} finished calls there; prices and the contract's rules put them first"
         );
         return (false, reasons::TOO_FEW_CALLS, message);
     }

@@ -1,5 +1,7 @@
 //! What sidecars tell of finished calls: lines of their spools, taken in batches by every replica.
 
+mod places;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,7 @@ use vox_otlp::Offered;
 use vox_store::Store;
 use vox_store::outcome::{Batch, untakable};
 
+use self::places::Places;
 use super::auth::{Authenticator, Shown};
 use super::problem::Problem;
 use crate::control_plane::Shared;
@@ -28,6 +31,8 @@ use crate::names::is_object_name;
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 /// Bodies that are held at once: 64 MiB.
 const BODIES: usize = 16;
+/// Of one namespace, so that none of them closes the door to the others, however slowly its bodies come.
+const BODIES_OF_ONE: usize = BODIES / 2;
 /// Batches that are read and written at once: half of the connections that a replica has unless told otherwise.
 const WRITING: usize = 4;
 /// For a body to come. A sidecar has it ready.
@@ -46,6 +51,7 @@ struct Calls {
 #[derive(Debug, Clone)]
 pub(crate) struct Intake {
     bodies: Arc<Semaphore>,
+    of_one: Places,
     writing: Arc<Semaphore>,
 }
 
@@ -117,7 +123,11 @@ pub(crate) fn answer(taken: Result<OutcomesReceipt, Problem>) -> Response {
 
 impl Intake {
     pub(crate) fn new() -> Self {
-        Self { bodies: Arc::new(Semaphore::new(BODIES)), writing: Arc::new(Semaphore::new(WRITING)) }
+        Self {
+            bodies: Arc::new(Semaphore::new(BODIES)),
+            of_one: Places::new(BODIES_OF_ONE),
+            writing: Arc::new(Semaphore::new(WRITING)),
+        }
     }
 
     /// Reads and writes one body. When this returns, what the receipt calls stored is durable.
@@ -133,7 +143,8 @@ impl Intake {
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "TooManyBatches", "too many batches come at once")
                 .retry_after(Duration::from_secs(1))
         };
-        let held = Arc::clone(&self.bodies).try_acquire_owned().map_err(|_| busy())?;
+        let place = self.of_one.take(namespace).ok_or_else(busy)?;
+        let held = (place, Arc::clone(&self.bodies).try_acquire_owned().map_err(|_| busy())?);
         let body = read(body).await?;
         // The semaphore is never closed.
         let turn = timeout(PATIENCE, Arc::clone(&self.writing).acquire_owned()).await;

@@ -330,7 +330,10 @@ impl<'a> Pass<'a> {
                 "maxOutputTokens" => {
                     self.limit("maxOutputTokens", self.dialect == Dialect::GeminiGenerate)?;
                 }
-                "temperature" => self.shape.temperature = Some(self.scanner.value()?),
+                "temperature" => {
+                    let value = self.scanner.value()?;
+                    self.shape.temperature = (value != "null").then_some(value);
+                }
                 "responseMimeType" => self.shape.json |= self.scanner.value()? == "\"application/json\"",
                 "responseSchema" | "responseJsonSchema" => self.format()?,
                 _ => self.scanner.skip()?,

@@ -5,7 +5,9 @@ mod gemini;
 mod ollama;
 mod openai;
 
-use serde::{Deserialize, Deserializer};
+use std::fmt;
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::dialect::Dialect;
 use crate::event::Event;
@@ -71,8 +73,49 @@ pub(crate) fn facts(dialect: Dialect, text: &str, events: &mut Vec<Event>) -> Re
 
 /// A count that some providers write as 12.0, null, or not at all. What is no count is as if it were not there.
 fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let value = Option::<serde_json::Value>::deserialize(deserializer)?;
-    let Some(number) = value.as_ref().and_then(serde_json::Value::as_number) else { return Ok(None) };
-    let whole = number.as_f64().filter(|value| value.fract() == 0.0 && (0.0..1e15).contains(value));
-    Ok(number.as_u64().or_else(|| whole.and_then(|value| format!("{value:.0}").parse().ok())))
+    deserializer.deserialize_any(Count)
+}
+
+/// Numbers are taken as they come, since every answer has several; anything else is passed over.
+struct Count;
+
+impl<'de> Visitor<'de> for Count {
+    type Value = Option<u64>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a count")
+    }
+
+    fn visit_u64<E>(self, count: u64) -> Result<Self::Value, E> {
+        Ok(Some(count))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, count: f64) -> Result<Self::Value, E> {
+        let whole = count.fract() == 0.0 && (0.0..1e15).contains(&count);
+        Ok(if whole { format!("{count:.0}").parse().ok() } else { None })
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_seq(items).map(|_| None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_map(members).map(|_| None)
+    }
 }

@@ -11,7 +11,7 @@ mod whole;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
@@ -31,7 +31,7 @@ use crate::live::{Permits, Reservation};
 use crate::problem::Problem;
 use crate::record::{Attempt, Name, Outcome};
 use crate::serve::Body;
-use crate::serving::{Place, Served, Target};
+use crate::serving::{self, Place, Served, Target};
 use crate::upstream::Pool;
 
 /// What the client asked for.
@@ -99,7 +99,7 @@ pub async fn run(
         let pick = match order.next() {
             Some(pick) => pick,
             // Before somebody is asked again, everybody has been asked.
-            None => match wait.next(served).await {
+            None => match Box::pin(wait.next(served)).await {
                 Some(pick) => pick,
                 None => break,
             },
@@ -277,7 +277,7 @@ async fn one(
             attempt.permit.succeeded(now.unix_ms);
             call.attempted(attempt.record, now.unix_ms);
             call.ended(Outcome::Answered, 200);
-            call.first_byte(Instant::now());
+            call.first_byte(now.at);
             Ok(response)
         }
         Ok(Answered::Stream(held)) => {
@@ -312,7 +312,7 @@ async fn ask(
     let head = send::send(pool, &timeouts, asked, target, span, time).await?;
     attempt.record.status = head.response.status().as_u16();
     if asked.shape.stream {
-        let held = stream::held(call, asked, attempt, head, time).await?;
+        let held = Box::pin(stream::held(call, asked, attempt, head, time)).await?;
         Ok(Answered::Stream(Box::new(held)))
     } else {
         whole::read(call, asked, attempt, head, time).await.map(Answered::Whole)
@@ -325,32 +325,18 @@ enum Answered {
 }
 
 const DECISION: HeaderName = HeaderName::from_static("x-vox-decision");
-const MODEL: HeaderName = HeaderName::from_static("x-vox-model");
-const ATTEMPTS: HeaderName = HeaderName::from_static("x-vox-attempts");
-const POLICY: HeaderName = HeaderName::from_static("x-vox-policy");
-/// As many headers as an answer gets, with room for the length and the date.
-const HEADERS: usize = 8;
-
-/// As a header. Few requests are tried more than once or twice.
-fn number(attempt: usize) -> HeaderValue {
-    match attempt {
-        1 => HeaderValue::from_static("1"),
-        2 => HeaderValue::from_static("2"),
-        more => HeaderValue::from(more),
-    }
-}
 
 /// The headers of every good answer.
 fn dress(response: &mut Response<Body>, call: &Call, attempt: &Try, content_type: &'static str) {
     let headers = response.headers_mut();
-    headers.reserve(HEADERS);
+    if let Some(target) = attempt.target() {
+        headers.clone_from(&target.headers);
+    }
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Ok(id) = HeaderValue::from_str(call.id().hyphenated().encode_lower(&mut [0; 36])) {
         headers.insert(DECISION, id);
     }
-    if let Some(target) = attempt.target() {
-        headers.insert(MODEL, target.header.clone());
+    if attempt.number > 1 {
+        headers.insert(serving::ATTEMPTS, HeaderValue::from(attempt.number));
     }
-    headers.insert(ATTEMPTS, number(attempt.number));
-    headers.insert(POLICY, attempt.target.label.clone());
 }

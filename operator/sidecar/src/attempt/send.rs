@@ -58,7 +58,7 @@ pub(super) async fn send(
     if response.status().is_success() {
         return Ok(Head { response, kept, dialect, withhold_usage });
     }
-    let mut failed = refused(response, kept).await;
+    let mut failed = Box::pin(refused(response, kept)).await;
     // What an upstream says of a mistake goes on in its own words only to a client of its own dialect.
     failed.body.take_if(|_| dialect != asked.dialect);
     if failed.verdict == Verdict::Key {

@@ -63,12 +63,13 @@ fn note(attempt: &mut Try, asked: &Asked<'_>, facts: AnswerFacts) {
 
 /// Why an answer ended, as records have it. An upstream can write what it likes there, and records are kept.
 pub(super) fn word(finish: &Finish) -> String {
-    finish.as_recorded().chars().take(LONGEST_WORD).collect()
+    finish.as_recorded().chars().filter(|letter| *letter != '\0').take(LONGEST_WORD).collect()
 }
 
-/// A name of the upstream's; nothing where it is too long to be one.
+/// A name of the upstream's; nothing where it is too long to be one, or has a NUL, which no database holds: the call is paid
+/// and its record must arrive.
 pub(super) fn name(text: String) -> Option<String> {
-    (text.len() <= LONGEST_NAME).then_some(text)
+    (text.len() <= LONGEST_NAME && !text.contains('\0')).then_some(text)
 }
 
 /// What it used and cost.

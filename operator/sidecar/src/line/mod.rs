@@ -3,7 +3,7 @@
 
 #[cfg(test)]
 mod tests;
-mod write;
+pub(crate) mod write;
 
 use vox_routing::{Choice, Request};
 
@@ -96,7 +96,7 @@ impl Line<'_> {
         if record.policy.is_empty() {
             return;
         }
-        out.member(key!("vox.policy"), &*record.policy);
+        out.member(key!("vox.policy"), &record.policy);
         out.member(key!("vox.policy.generation"), record.generation);
         out.member(key!("vox.snapshot.version"), record.snapshot);
         out.member(key!("vox.decision.time_us"), record.decided_us);
@@ -104,7 +104,7 @@ impl Line<'_> {
         out.maybe(key!("vox.task.complexity"), given(record.complexity));
         out.maybe(key!("vox.decision.probability"), record.probability);
         if !record.picks.is_empty() {
-            out.texts(key!("vox.decision.picks"), record.picks.iter().map(|pick| &**pick));
+            out.texts(key!("vox.decision.picks"), record.picks.iter());
         }
     }
 
@@ -123,8 +123,8 @@ impl Line<'_> {
         }
         let Some(attempt) = last else { return };
         peer(out, attempt);
-        out.member(key!("vox.deployment"), &*attempt.deployment);
-        out.maybe(key!("vox.model.key"), Some(&*attempt.model_key).filter(|key| !key.is_empty()));
+        out.member(key!("vox.deployment"), &attempt.deployment);
+        out.maybe(key!("vox.model.key"), Some(&attempt.model_key).filter(|key| !key.is_empty()));
         if answered {
             out.maybe(key!("vox.cache_savings_usd"), attempt.cache_savings_usd);
             out.maybe(key!("vox.context.utilisation"), utilisation(attempt));
@@ -152,11 +152,11 @@ fn tried(out: &mut Members<'_>, number: usize, attempt: &Attempt) {
     out.member(key!("vox.attempt.outcome"), Word(outcome));
     out.maybe(key!("error.type"), (outcome == "failed").then_some(Word(attempt.class)));
     out.maybe(key!("vox.http.status_code"), given(attempt.status));
-    out.member(key!("vox.deployment"), &*attempt.deployment);
-    out.maybe(key!("vox.model.key"), Some(&*attempt.model_key).filter(|key| !key.is_empty()));
+    out.member(key!("vox.deployment"), &attempt.deployment);
+    out.maybe(key!("vox.model.key"), Some(&attempt.model_key).filter(|key| !key.is_empty()));
     peer(out, attempt);
     if let Some(peer) = &attempt.peer {
-        out.member(key!("vox.upstream"), &*peer.upstream);
+        out.member(key!("vox.upstream"), &peer.upstream);
         out.member(key!("vox.route_kind"), Word(peer.route));
     }
     out.maybe(key!("vox.span_id"), given(attempt.span).map(Hex::Span));
@@ -173,8 +173,8 @@ fn tried(out: &mut Members<'_>, number: usize, attempt: &Attempt) {
 /// Whom a try asked. A host that no contract knows is a provider by its own name.
 fn peer(out: &mut Members<'_>, attempt: &Attempt) {
     let Some(Peer { provider, address, port, .. }) = attempt.peer.as_deref() else { return };
-    out.member(key!("gen_ai.provider.name"), provider.as_str());
-    out.maybe(key!("server.address"), Some(address.as_str()).filter(|address| !address.is_empty()));
+    out.member(key!("gen_ai.provider.name"), provider);
+    out.maybe(key!("server.address"), Some(address).filter(|address| !address.is_empty()));
     out.maybe(key!("server.port"), given(*port));
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use vox_routing::{Choice, Cost, Request};
 
-use super::Line;
+use super::{Line, write};
 use crate::record::{Attempt, Name, Outcome, Peer, Record, Tokens};
 
 /// Any text, those among them that JSON cannot have as they are.
@@ -32,7 +32,7 @@ fn tokens() -> impl Strategy<Value = Tokens> {
 }
 
 fn peer() -> impl Strategy<Value = Arc<Peer>> {
-    (name(), text(), text(), any::<u16>()).prop_map(|(upstream, provider, address, port)| {
+    (name(), name(), name(), any::<u16>()).prop_map(|(upstream, provider, address, port)| {
         Arc::new(Peer { upstream, provider, address, port, route: "openai-compatible" })
     })
 }
@@ -90,6 +90,14 @@ fn read<'a>(attributes: &'a Value, name: &str) -> &'a Value {
 
 proptest! {
     #[test]
+    fn a_cost_is_written_as_it_is_displayed(pico_usd in prop_oneof![any::<u64>(), 0..3_000_000_000_000_u64, Just(0)], zeros in 0..20_u32) {
+        let cost = Cost::from_pico_usd(pico_usd / 10_u64.pow(zeros.min(19)) * 10_u64.pow(zeros.min(19)));
+        let mut written = Vec::new();
+        write::Write::write(&cost, &mut written);
+        prop_assert_eq!(String::from_utf8(written).unwrap(), format!("\"{cost}\""));
+    }
+
+    #[test]
     fn whatever_the_texts_are_a_line_is_one_and_reads_back_to_them(record in record(), model in text()) {
         let request = Request { choice: Choice::Named(model.clone()), ..Request::default() };
         let line = Line { record: &record, request: Some(&request) }.json();
@@ -123,7 +131,7 @@ proptest! {
             prop_assert_eq!(read(tried, "vox.deployment"), &json!(&*attempt.deployment));
             let upstream = attempt.peer.as_ref().map(|peer| peer.upstream.to_string());
             prop_assert_eq!(read(tried, "vox.upstream"), &json!(upstream));
-            let provider = attempt.peer.as_ref().map(|peer| &peer.provider);
+            let provider = attempt.peer.as_ref().map(|peer| peer.provider.to_string());
             prop_assert_eq!(read(tried, "gen_ai.provider.name"), &json!(provider));
             if attempt.served.is_some() {
                 prop_assert_eq!(read(tried, "gen_ai.response.model"), &json!(attempt.served));

@@ -1,10 +1,13 @@
 //! JSON as a line needs it. What is written for every request is mostly our own: keys are ready when this is built and
 //! closed vocabularies go out as they stand. Only what came from outside is looked at for what JSON must escape.
 
-use std::io::Write as _;
-
 use uuid::Uuid;
 use vox_routing::Cost;
+
+use crate::record::Name;
+
+/// Digits of a pico-USD behind the point.
+const DECIMALS: usize = 12;
 
 /// A member's name with what stands around it, for any member but the first of its object.
 macro_rules! key {
@@ -25,24 +28,41 @@ pub(super) struct Word(pub(super) &'static str);
 
 impl Write for Word {
     fn write(&self, out: &mut Vec<u8>) {
-        out.push(b'"');
-        out.extend_from_slice(self.0.as_bytes());
-        out.push(b'"');
+        quoted(self.0, out);
     }
 }
 
 impl Write for &str {
     fn write(&self, out: &mut Vec<u8>) {
-        // Looked at as a whole, so that the compiler takes many bytes at once: hardly any text has one of them.
-        let special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
-        if self.bytes().fold(false, |found, byte| found | special(byte)) {
-            let _ = serde_json::to_writer(out, self);
+        if is_plain(self) {
+            quoted(self, out);
         } else {
-            out.push(b'"');
-            out.extend_from_slice(self.as_bytes());
-            out.push(b'"');
+            let _ = serde_json::to_writer(out, self);
         }
     }
+}
+
+impl Write for &Name {
+    fn write(&self, out: &mut Vec<u8>) {
+        if self.is_plain() {
+            quoted(self, out);
+        } else {
+            let _ = serde_json::to_writer(out, &***self);
+        }
+    }
+}
+
+fn quoted(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
+/// Whether a text is JSON as it stands, between quotes.
+pub(crate) fn is_plain(text: &str) -> bool {
+    // Looked at as a whole, so that the compiler takes many bytes at once: hardly any text has one of them.
+    let special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    !text.bytes().fold(false, |found, byte| found | special(byte))
 }
 
 macro_rules! whole_numbers {
@@ -69,8 +89,20 @@ impl Write for bool {
 }
 
 impl Write for Cost {
+    /// As it is displayed, without the detour over a decimal.
     fn write(&self, out: &mut Vec<u8>) {
-        let _ = write!(out, "\"{self}\"");
+        let (usd, rest) = self.usd_and_rest();
+        out.push(b'"');
+        usd.write(out);
+        if rest > 0 {
+            out.push(b'.');
+            let mut digits = itoa::Buffer::new();
+            let digits = digits.format(rest).as_bytes();
+            out.resize(out.len().saturating_add(DECIMALS.saturating_sub(digits.len())), b'0');
+            let last = digits.iter().rposition(|digit| *digit != b'0').unwrap_or(0);
+            out.extend_from_slice(digits.get(..=last).unwrap_or_default());
+        }
+        out.push(b'"');
     }
 }
 
@@ -125,7 +157,7 @@ impl Members<'_> {
     }
 
     /// Texts, as a list.
-    pub(super) fn texts<'t>(&mut self, key: &'static str, texts: impl Iterator<Item = &'t str>) {
+    pub(super) fn texts(&mut self, key: &'static str, texts: impl Iterator<Item = impl Write>) {
         self.raw(key);
         let mut before = b'[';
         for text in texts {

@@ -158,6 +158,10 @@ impl Budget {
         if !self.is_leased() {
             return Err(NoMoney::Spent);
         }
+        Box::pin(self.wait(amount, now_ms)).await
+    }
+
+    async fn wait(&self, amount: u64, now_ms: u64) -> Result<Reservation, NoMoney> {
         let _waiting = Waiting::begin(&self.waiting, amount);
         let waited = tokio::time::timeout(PATIENCE, async {
             loop {

@@ -42,8 +42,10 @@ pub(super) fn request(
     let hints = Hints { shape, headers, ours };
     let choice = match shape.model.as_deref() {
         None | Some(vox_routing::AUTO) => Choice::Auto,
-        // The name is kept with the decision, and none that can be served is as long.
-        Some(name) if name.len() > LONGEST_NAME => return Err(Problem::unknown_model(beginning(name))),
+        // The name is kept with the decision, and none that can be served is as long or has a NUL, which no record can hold.
+        Some(name) if name.len() > LONGEST_NAME || name.contains('\0') => {
+            return Err(Problem::unknown_model(beginning(name)));
+        }
         Some(name) => Choice::Named(name.to_owned()),
     };
     let category = hints.parsed("x-vox-category", one_of)?;

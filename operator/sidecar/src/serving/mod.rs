@@ -7,7 +7,7 @@ mod prices;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use vox_routing::request::Unavailable;
 
 use vox_routing::{Cost, PolicySnapshot, Router, Snapshot};
@@ -19,6 +19,13 @@ pub use prices::Prices;
 use crate::keys::Keys;
 use crate::live::{Breaker, Budget};
 use crate::record::Name;
+
+const MODEL: HeaderName = HeaderName::from_static("x-vox-model");
+/// Says how many attempts an answer took.
+pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-vox-attempts");
+const POLICY: HeaderName = HeaderName::from_static("x-vox-policy");
+/// As many headers as an answer gets, with room for its decision, the length and the date.
+const HEADERS: usize = 8;
 
 /// One policy that serves.
 #[derive(Debug)]
@@ -47,8 +54,8 @@ pub struct Served {
 pub struct Target {
     /// `<upstream>/<model id>`.
     pub id: Name,
-    /// The same as a header.
-    pub header: HeaderValue,
+    /// What is the same in all of its answers: copying it costs a fraction of putting it together.
+    pub headers: HeaderMap,
     /// The model's name at its upstream.
     pub model: String,
     /// `<server>/<model id>`, under which the scoreboard keeps it.
@@ -185,11 +192,12 @@ impl Served {
                 (upstream.name.as_str(), Arc::new(Place::new(upstream, lasting.keys(), breaker)))
             })
             .collect();
+        let label = header_value(&format!("{}/{}", policy.policy.name, policy.policy.generation));
         let targets = policy.deployments.iter().map(|deployment| {
             let place = places.get(deployment.upstream.as_str()).map(Arc::clone);
             let place = place.unwrap_or_else(|| Arc::new(Place::missing(&deployment.upstream)));
             Target {
-                header: header(&deployment.id),
+                headers: same(&deployment.id, &label),
                 model: deployment.entry.model_id.clone(),
                 key: Name::from(format!("{}/{}", place.server, deployment.entry.model_id).as_str()),
                 context_tokens: deployment.entry.context_length_tokens,
@@ -201,11 +209,10 @@ impl Served {
                 place,
             }
         });
-        let label = format!("{}/{}", policy.policy.name, policy.policy.generation);
         Self {
             targets: targets.collect(),
             policy: policy.policy.name.clone(),
-            label: header(&label),
+            label,
             name: Name::from(format!("{namespace}/{}", policy.policy.name).as_str()),
             generation: policy.policy.generation,
             version,
@@ -243,8 +250,18 @@ impl Served {
     }
 }
 
+/// What answers of a deployment say of it, at the first attempt.
+fn same(id: &str, label: &HeaderValue) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(HEADERS);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(MODEL, header_value(id));
+    headers.insert(ATTEMPTS, HeaderValue::from_static("1"));
+    headers.insert(POLICY, label.clone());
+    headers
+}
+
 /// An id as a header's value; letters that cannot stand in one become question marks.
-fn header(text: &str) -> HeaderValue {
+fn header_value(text: &str) -> HeaderValue {
     let visible = |letter: char| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' };
     let text: String = text.chars().map(visible).collect();
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("?"))

@@ -64,8 +64,8 @@ impl Place {
         Self {
             peer: Arc::new(Peer {
                 upstream: Name::from(upstream.name.as_str()),
-                provider: upstream.provider.semconv_name().to_owned(),
-                address: origin.as_ref().map(|origin| origin.host.clone()).unwrap_or_default(),
+                provider: Name::from(upstream.provider.semconv_name()),
+                address: origin.as_ref().map(|origin| origin.host.as_str().into()).unwrap_or_default(),
                 port: origin.as_ref().map_or(0, |origin| origin.port),
                 route: upstream.route.as_str(),
             }),
@@ -91,7 +91,7 @@ impl Place {
         Self {
             peer: Arc::new(Peer {
                 upstream: Name::from(name),
-                provider: "_OTHER".to_owned(),
+                provider: Name::from("_OTHER"),
                 ..Peer::default()
             }),
             server: "_OTHER".to_owned(),

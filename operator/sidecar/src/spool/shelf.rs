@@ -93,8 +93,10 @@ impl Shelf {
         self.expire(&mut state);
         let mut block = Vec::with_capacity(lines.len().saturating_mul(2));
         let mut count = 0_u64;
-        for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let mut begin = 0;
+        for end in memchr_iter(b'\n', lines) {
+            let line = lines.get(begin..end).unwrap_or_default();
+            begin = end.saturating_add(1);
             let room = state.last(kind).map_or(0, |last| self.segment_bytes.saturating_sub(last.bytes));
             if count > 0 && size(block.len().saturating_add(sealed(line.len()))) > room {
                 self.flush(&mut state, kind, &mut block, &mut count);

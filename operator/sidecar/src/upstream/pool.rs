@@ -121,7 +121,9 @@ impl Pool {
                 },
             }
         }
-        let connected = tokio::time::timeout(connect, self.connector.connect(origin)).await;
+        // Rare and large, so that it has a place of its own: whoever waits for an answer is moved with all it may hold.
+        let connecting = Box::pin(self.connector.connect(origin));
+        let connected = tokio::time::timeout(connect, connecting).await;
         let late = |_| SendError::ConnectTimeout { host: origin.host.clone() };
         let mut connection = connected.map_err(late)??;
         let response = connection.send_request(request).await.map_err(|source| no_answer(origin, source))?;

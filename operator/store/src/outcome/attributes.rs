@@ -8,6 +8,12 @@ use super::row::Tokens;
 
 /// No text of a record is longer, in bytes.
 const LONGEST: usize = 1024;
+/// The end of the year 9998 UTC. A `UUIDv7` reaches further, and what reads dates does not: one row beyond it would stop the
+/// roll-up of all.
+pub(super) const LAST_MS: i64 = 253_370_764_799_999;
+/// No call has more tokens. So many fit into a sum of them that no number of calls can overflow it: one that does would stop
+/// the roll-up of all.
+const MOST_TOKENS: i64 = 1_000_000_000;
 /// Places of a pico-USD after the point.
 const PLACES: usize = 12;
 
@@ -82,18 +88,24 @@ impl Attributes {
     }
 
     pub(super) fn tokens(&self) -> Result<Tokens, Refused> {
+        let count = |name| match self.number(name)? {
+            Some(count) if count > MOST_TOKENS => Err(Refused::Value(name)),
+            count => Ok(count),
+        };
         Ok(Tokens {
-            input: self.number("gen_ai.usage.input_tokens")?,
-            output: self.number("gen_ai.usage.output_tokens")?,
-            cache_read: self.number("vox.usage.cache_read_tokens")?,
-            cache_write: self.number("vox.usage.cache_write_tokens")?,
-            reasoning: self.number("vox.usage.reasoning_tokens")?,
+            input: count("gen_ai.usage.input_tokens")?,
+            output: count("gen_ai.usage.output_tokens")?,
+            cache_read: count("vox.usage.cache_read_tokens")?,
+            cache_write: count("vox.usage.cache_write_tokens")?,
+            reasoning: count("vox.usage.reasoning_tokens")?,
         })
     }
 }
 
+/// Whether it is a `UUIDv7` of a time that can be one.
 pub(super) fn is_v7(id: Uuid) -> bool {
-    id.get_version_num() == 7 && id.get_variant() == Variant::RFC4122
+    let of_a_time = i64::try_from(id.as_u128() >> 80).is_ok_and(|ms| ms <= LAST_MS);
+    id.get_version_num() == 7 && id.get_variant() == Variant::RFC4122 && of_a_time
 }
 
 /// A plain decimal of USD, rounded up to whole pico-USD; nothing where it is none or does not fit.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use vox_contracts::TaskCategory;
 use vox_contracts::generated::telemetry::{validate_attempt_of_turn, validate_event_strict};
 
-use super::attributes::{Attributes, is_v7};
+use super::attributes::{Attributes, LAST_MS, is_v7};
 use super::refused::Refused;
 use super::row::{Attempt, Call, Feedback};
 
@@ -18,8 +18,6 @@ const MOST_ATTEMPTS: usize = 64;
 const MOST_PICKS: usize = 256;
 /// There are not as many things that a request can need.
 const MOST_NEEDS: usize = 16;
-/// The last millisecond that a `UUIDv7` can say; a time beyond it is none.
-const LAST_MS: i64 = (1 << 48) - 1;
 
 /// A body's lines, read.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -59,6 +59,8 @@ pub(super) async fn follow(tx: &mut PgConnection, calls: &[&Call], feedback: &[&
          WHERE f.abstain AND f.confidence * 1000 < $4 AND f.decision = ANY($1)
              AND f.day BETWEEN DATE '1970-01-01' + $2::int AND DATE '1970-01-01' + $3::int
              AND i.model_key IS NOT NULL AND i.category IS NOT NULL
+             -- It holds for all namespaces: only one that routes by a policy can say so.
+             AND EXISTS (SELECT FROM routing_policy p WHERE p.namespace = i.namespace AND p.name = i.policy)
          ON CONFLICT DO NOTHING
          RETURNING until > now()",
     )

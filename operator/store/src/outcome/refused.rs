@@ -4,7 +4,9 @@ use vox_contracts::generated::telemetry::TelemetryError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Its form.
-    #[error("it is no record: a line is one JSON object of kind call or feedback")]
+    #[error(
+        "it is no record: a line is one JSON object of kind call or feedback, with the members that its kind has"
+    )]
     Malformed,
     /// Postgres cannot hold it.
     #[error("a text in it has a NUL character")]

@@ -5,11 +5,15 @@ use vox_routing::{Bound, Explanation};
 
 use crate::table::{or_none, table};
 
-/// The records of the candidates that have one, in the order of the ranking; nothing where none has.
-pub(super) fn text(explanation: &Explanation, shown: usize) -> String {
+/// The first candidates that have a record, in the order of the ranking.
+pub(super) fn told(explanation: &Explanation, shown: usize) -> impl Iterator<Item = &Candidate> {
     let with_record = |candidate: &&Candidate| candidate.evidence.is_some() || candidate.bound.is_some();
-    let rows: Vec<[String; 7]> =
-        explanation.candidates.iter().filter(with_record).take(shown).map(row).collect();
+    explanation.candidates.iter().filter(with_record).take(shown)
+}
+
+/// Their records; nothing where none has one.
+pub(super) fn text(explanation: &Explanation, shown: usize) -> String {
+    let rows: Vec<[String; 7]> = told(explanation, shown).map(row).collect();
     let happened = explanation.candidates.iter().any(|candidate| candidate.evidence.is_some());
     if !happened {
         return String::new();

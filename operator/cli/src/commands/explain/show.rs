@@ -42,9 +42,18 @@ pub(super) fn text(explained: &Explained, all: bool, show_layers: bool) -> Strin
     let ranked: Vec<&Candidate> =
         explanation.candidates.iter().filter(|candidate| candidate.place.is_some()).collect();
     if !ranked.is_empty() {
-        let _ = write!(text, "\n{}", ranking(&ranked, if all { ranked.len() } else { SHOWN }));
-        if !all && ranked.len() > SHOWN {
-            let _ = writeln!(text, "and {} more; --all shows them", ranked.len() - SHOWN);
+        let recorded: Vec<&Candidate> = records::told(explanation, SHOWN).collect();
+        let shown: Vec<&Candidate> = ranked
+            .iter()
+            .enumerate()
+            .filter(|(place, one)| {
+                all || *place < SHOWN || one.picked || recorded.iter().any(|told| std::ptr::eq(*told, **one))
+            })
+            .map(|(_, one)| *one)
+            .collect();
+        let _ = write!(text, "\n{}", ranking(&ranked, &shown));
+        if shown.len() < ranked.len() {
+            let _ = writeln!(text, "and {} more; --all shows them", ranked.len() - shown.len());
         }
     }
     text.push_str(&records::text(explanation, if all { usize::MAX } else { SHOWN }));
@@ -196,12 +205,11 @@ fn mostly(first: &Candidate, second: &Candidate) -> String {
     best.map(|(_, name)| format!(", mostly by {name}")).unwrap_or_default()
 }
 
-fn ranking(ranked: &[&Candidate], shown: usize) -> String {
-    let rows: Vec<[String; 11]> = ranked
+/// Those of the ranked that are shown: the best, those that are tried, and those whose record is told below.
+fn ranking(ranked: &[&Candidate], shown: &[&Candidate]) -> String {
+    let rows: Vec<[String; 11]> = shown
         .iter()
-        .enumerate()
-        .filter(|(place, candidate)| *place < shown || candidate.picked)
-        .map(|(_, candidate)| {
+        .map(|candidate| {
             let points = |criterion| {
                 let part = candidate.parts.iter().find(|part| part.criterion == criterion);
                 or_none(part.map(|part| percent(part.points)))

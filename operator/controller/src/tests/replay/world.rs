@@ -183,8 +183,8 @@ impl Decided {
         let usage = Tokens { input: Some(INPUT_TOKENS), output: Some(OUTPUT_TOKENS), ..Tokens::default() };
         let peer = Peer {
             upstream: Name::from(SOURCE),
-            provider: "table.example".to_owned(),
-            address: "table.example".to_owned(),
+            provider: "table.example".into(),
+            address: "table.example".into(),
             port: 443,
             route: "openai-compatible",
         };

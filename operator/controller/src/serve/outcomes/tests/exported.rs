@@ -110,8 +110,8 @@ fn record() -> Record {
     let peer = |upstream: &str, port| {
         Some(Arc::new(Peer {
             upstream: Name::from(upstream),
-            provider: "vllm".to_owned(),
-            address: "models.shop".to_owned(),
+            provider: "vllm".into(),
+            address: "models.shop".into(),
             port,
             route: "openai-compatible",
         }))
