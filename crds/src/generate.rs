@@ -102,7 +102,7 @@ fn kind_page(crd: &Value) -> String {
     page
 }
 
-/// One row a field, parents before children.
+/// One row a field, parents before children; `[]` stands for each of a list, `{}` for each of a map.
 fn rows(page: &mut String, path: &str, schema: &Value) {
     let empty = Map::new();
     let required: Vec<&str> =
@@ -116,6 +116,8 @@ fn rows(page: &mut String, path: &str, schema: &Value) {
         // Conditions are Kubernetes' own type; its fields are documented there.
         if name != "conditions" {
             rows(page, &path, field);
+            rows(page, &format!("{path}[]"), &field["items"]);
+            rows(page, &format!("{path}{{}}"), &field["additionalProperties"]);
         }
     }
 }
@@ -140,6 +142,7 @@ fn rules(page: &mut String, schema: &Value) {
     }
     for field in schema["properties"].as_object().into_iter().flat_map(Map::values) {
         rules(page, field);
+        rules(page, &field["items"]);
     }
 }
 

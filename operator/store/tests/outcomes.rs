@@ -16,6 +16,8 @@ use vox_store::outcome::{Batch, Refused, Stored, day, untakable};
 use vox_store::scoreboard::{Pass, Rules};
 
 const DAY_MS: u64 = 86_400_000;
+/// The end of the year 9998 UTC: no time is later.
+const LAST_MS: i64 = 253_370_764_799_999;
 
 fn now_ms() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap()
@@ -212,7 +214,7 @@ async fn a_line_that_is_refused_does_not_keep_others_out() {
 async fn a_call_of_a_wrong_clock_is_kept_in_the_default_partition() {
     let Some(store) = store("outcomes_clock").await else { return };
     store.keep_partitions(today(), 90).await.unwrap();
-    let last = (1 << 48) - 1;
+    let last = u64::try_from(LAST_MS).unwrap();
     let lines = [call(id(0, 1), 1), call(id(last, 2), 1), call(id(now_ms(), 3), 1)];
     assert_eq!(put(&store, &lines).await, stored(3, 0));
     assert_eq!(put(&store, &lines).await, stored(0, 3));
@@ -260,24 +262,27 @@ async fn a_namespace_that_routes_by_no_policy_keeps_no_model_from_the_others() {
 async fn numbers_and_times_that_would_stop_the_roll_up_of_all_are_refused() {
     let Some(store) = store("outcomes_extreme").await else { return };
     let (mut late, mut large) = (call(id(now_ms(), 1), 1), call(id(now_ms(), 2), 1));
+    let mut slow = call(id(now_ms(), 4), 1);
+    slow["attributes"]["vox.latency_ms"] = json!(i64::MAX);
     late["startedUnixMs"] = json!((1_u64 << 48) - 1);
     large["attributes"]["gen_ai.usage.input_tokens"] = json!(i64::MAX);
     let of_a_far_day = call(id((1 << 48) - 1, 3), 1);
-    let read = batch(&[late, large, of_a_far_day]);
+    let read = batch(&[late, large, of_a_far_day, slow]);
     let refused = [
         (1, Refused::Value("startedUnixMs")),
         (2, Refused::Value("gen_ai.usage.input_tokens")),
         (3, Refused::Id("vox.trace_id")),
+        (4, Refused::Value("vox.latency_ms")),
     ];
     assert_eq!((read.calls.len(), read.refused.as_slice()), (0, refused.as_slice()));
     let largest = |tail| {
         let mut call = call(id(now_ms(), tail), 1);
-        call["startedUnixMs"] = json!(253_370_764_799_999_u64);
+        call["startedUnixMs"] = json!(LAST_MS);
         for name in ["gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "vox.usage.cache_read_tokens"]
         {
             call["attributes"][name] = json!(1_000_000_000);
         }
-        call["attributes"]["vox.latency_ms"] = json!(i64::MAX);
+        call["attributes"]["vox.latency_ms"] = json!(1_i64 << 53);
         call["attributes"]["vox.time_to_first_token_ms"] = json!(0);
         call["attributes"]["vox.cost_usd"] = json!("9000000");
         call["attributes"]["vox.cache_savings_usd"] = json!("9000000");

@@ -11,6 +11,8 @@ const LONGEST: usize = 1024;
 /// The end of the year 9998 UTC. A `UUIDv7` reaches further, and what reads dates does not: one row beyond it would stop the
 /// roll-up of all.
 pub(super) const LAST_MS: i64 = 253_370_764_799_999;
+/// No number is larger: what programs agree on in JSON (RFC 8259, section 6), and what a percentile keeps exactly.
+const LARGEST: i64 = 1 << 53;
 /// No call has more tokens. So many fit into a sum of them that no number of calls can overflow it: one that does would stop
 /// the roll-up of all.
 const MOST_TOKENS: i64 = 1_000_000_000;
@@ -42,7 +44,7 @@ impl Attributes {
     /// A number that is never negative and fits its column.
     pub(super) fn number<T: TryFrom<i64>>(&self, name: &'static str) -> Taken<T> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        let number = value.as_i64().filter(|number| *number >= 0);
+        let number = value.as_i64().filter(|number| (0..=LARGEST).contains(number));
         number.and_then(|number| T::try_from(number).ok()).map(Some).ok_or(Refused::Value(name))
     }
 
