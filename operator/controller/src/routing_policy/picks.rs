@@ -65,6 +65,12 @@ fn pick(router: &Router, category: TaskCategory, now_unix_ms: u64) -> PickStatus
 fn reason(first: Option<u32>, second: Option<u32>) -> String {
     let score = |score: u32| format!("{}.{:03}", score / 1_000_000, score % 1_000_000 / 1000);
     match (first, second) {
+        (Some(first), Some(second)) if score(first) == score(second) => {
+            format!("score {}, level with the runner-up", score(first))
+        }
+        (Some(first), Some(second)) if first < second => {
+            format!("score {}, preferred to the runner-up with {} by the policy", score(first), score(second))
+        }
         (Some(first), Some(second)) => format!("score {} before {}", score(first), score(second)),
         (Some(first), None) => format!("score {}; nobody else may serve", score(first)),
         _ => "nobody may serve".to_owned(),

@@ -12,7 +12,8 @@ use crate::{Error, Result};
 /// How many of a model's newest calls its price is read from.
 const PRICED_CALLS: i64 = 1000;
 
-/// Writes down what the catalogs say of the models on the scoreboard.
+/// Writes down what the catalogs say of the models on the scoreboard, and forgets what models were billed at before their
+/// catalog said another price.
 pub(super) async fn listings(tx: &mut PgConnection) -> Result<()> {
     let sources = sqlx::query(
         "SELECT source_uid, upstream FROM catalog_source WHERE upstream IS NOT NULL AND revision > 0",
@@ -28,9 +29,11 @@ pub(super) async fn listings(tx: &mut PgConnection) -> Result<()> {
     }
     sqlx::query("DELETE FROM model_listing").execute(&mut *tx).await?;
     sqlx::query(
-        "INSERT INTO model_listing (model_key, tier, input_usd_per_mtok, output_usd_per_mtok)
+        "INSERT INTO model_listing (model_key, tier, input_usd_per_mtok, output_usd_per_mtok, repriced_at)
          SELECT DISTINCT ON (k.model_key) k.model_key, e.entry ->> 'tier',
-            (e.entry #>> '{pricing,input_usd_per_mtok}')::numeric, (e.entry #>> '{pricing,output_usd_per_mtok}')::numeric
+            (e.entry #>> '{pricing,input_usd_per_mtok}')::numeric, (e.entry #>> '{pricing,output_usd_per_mtok}')::numeric,
+            (SELECT max(r.published_at) FROM catalog_change AS c JOIN catalog_revision AS r USING (source_uid, revision)
+                WHERE c.source_uid = e.source_uid AND c.model_id = e.model_id AND c.change = 'repriced')
          FROM (SELECT DISTINCT model_key FROM model_scoreboard) AS k
          JOIN unnest($1::text[], $2::text[]) AS s (source_uid, server) ON starts_with(k.model_key, s.server || '/')
          JOIN catalog_entry AS e ON e.source_uid = s.source_uid AND e.model_id = substr(k.model_key, length(s.server) + 2)
@@ -39,6 +42,13 @@ pub(super) async fn listings(tx: &mut PgConnection) -> Result<()> {
     )
     .bind(uids)
     .bind(servers)
+    .execute(&mut *tx)
+    .await?;
+    // What was observed at another price would decide before the one that is listed now.
+    sqlx::query(
+        "DELETE FROM model_pricing_catalog AS p USING model_listing AS l
+         WHERE l.model_key = p.model_key AND p.first_at < l.repriced_at",
+    )
     .execute(tx)
     .await?;
     Ok(())

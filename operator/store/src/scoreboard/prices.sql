@@ -13,11 +13,13 @@ WITH since AS MATERIALIZED (
 ), sample AS (
     SELECT i.model_key, i.started_at, i.input_tokens::numeric AS x, i.output_tokens::numeric AS y, i.cost_pusd::numeric AS c,
         row_number() OVER (PARTITION BY i.model_key ORDER BY i.started_at DESC, i.decision) AS place
-    FROM llm_interaction AS i LEFT JOIN since USING (model_key)
+    FROM llm_interaction AS i LEFT JOIN since USING (model_key) LEFT JOIN model_listing AS l USING (model_key)
     -- A call's day may lie beside that of its start. A model may have calls without a category only, which no hour tells of.
     WHERE i.day >= ((CASE WHEN $3 THEN $1 ELSE coalesce((SELECT min(moment) FROM since), $1) END)::timestamptz
             AT TIME ZONE 'UTC')::date - 1
         AND i.day <= $2 AND i.started_at >= coalesce(since.moment, $1) AND i.model_key IS NOT NULL
+        -- Gateways charge by another price some seconds after a catalog says it.
+        AND (l.repriced_at IS NULL OR i.started_at >= l.repriced_at + interval '1 minute')
         AND call_tells_price(i.outcome, i.attempts, i.cost_pusd, i.input_tokens, i.output_tokens, i.cache_read_tokens,
             i.cache_write_tokens)
         AND ($3 OR i.model_key = ANY ($4::text[]))

@@ -61,7 +61,10 @@ impl Store {
         let (mut rows, mut observed) = (0, 0);
         if cells.all || !cells.models.is_empty() {
             rows = compute(&mut tx, rules, &cells, now).await?;
-            prices::listings(&mut tx).await?;
+        }
+        // Catalogs change where no call comes, too.
+        prices::listings(&mut tx).await?;
+        if cells.all || !cells.models.is_empty() {
             let models = (!cells.all).then_some(cells.models.as_slice());
             observed = prices::observe(&mut tx, rules, models, now).await?;
         }

@@ -81,6 +81,42 @@ async fn a_price_that_changed_meanwhile_is_not_taken_for_two() {
 }
 
 #[tokio::test]
+async fn calls_from_before_a_new_list_price_tell_nothing_of_it() {
+    let Some(store) = store("prices_repriced").await else { return };
+    let mut raw = connection("prices_repriced").await;
+    let mut dice = Dice(6);
+    insert(&mut raw, &billed(&mut dice, "openrouter/a", 120, [10_000_000, 40_000_000])).await;
+    store.roll_up(Pass::Live, &Rules::default()).await.unwrap();
+    let told_of = |prices: &[ObservedPrice]| prices.first().map(|price| price.samples);
+    assert_eq!(told_of(&store.observed_prices().await.unwrap()), Some(120));
+    // No call comes, and the catalog says another price.
+    sqlx::raw_sql(
+        r#"INSERT INTO catalog_source (source_uid, namespace, name, provider, revision, upstream)
+               VALUES ('hub', 'shop', 'hub', 'openrouter', 2, '{"provider": "openrouter", "baseUrl": "https://openrouter.ai/api/v1"}');
+           INSERT INTO catalog_revision (source_uid, revision, digest, models, added, removed, repriced, published_at)
+               VALUES ('hub', 1, 'one', 1, 1, 0, 0, now() - interval '1 hour'), ('hub', 2, 'two', 1, 0, 0, 1, now());
+           INSERT INTO catalog_entry (source_uid, model_id, since_revision, entry)
+               VALUES ('hub', 'a', 1, '{"tier": "economy", "pricing": {"input_usd_per_mtok": "1", "output_usd_per_mtok": "4"}}');
+           INSERT INTO catalog_change (source_uid, revision, model_id, change) VALUES ('hub', 2, 'a', 'repriced')"#,
+    )
+    .execute(&mut raw)
+    .await
+    .unwrap();
+    store.roll_up(Pass::Live, &Rules::default()).await.unwrap();
+    assert_eq!(told_of(&store.observed_prices().await.unwrap()), None);
+    sqlx::raw_sql("UPDATE catalog_revision SET published_at = now() - interval '2 minutes' WHERE revision = 2;
+                   UPDATE llm_interaction SET started_at = started_at - interval '3 minutes'; TRUNCATE scoreboard_progress")
+        .execute(&mut raw)
+        .await
+        .unwrap();
+    insert(&mut raw, &billed(&mut dice, "openrouter/a", 30, [1_000_000, 4_000_000])).await;
+    store.roll_up(Pass::Full, &Rules::default()).await.unwrap();
+    let prices = store.observed_prices().await.unwrap();
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(told(&prices[0]), ("openrouter/a", 30, "medium", some("1"), some("4")));
+}
+
+#[tokio::test]
 async fn what_a_call_of_several_tries_cost_tells_no_price() {
     let Some(store) = store("prices_tries").await else { return };
     let mut raw = connection("prices_tries").await;

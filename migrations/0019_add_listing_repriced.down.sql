@@ -1,0 +1,1 @@
+ALTER TABLE model_listing DROP COLUMN repriced_at;
