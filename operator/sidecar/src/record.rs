@@ -8,8 +8,6 @@ use std::sync::Arc;
 use uuid::Uuid;
 use vox_routing::Cost;
 
-use crate::line::write::is_plain;
-
 /// How a request ended. A closed vocabulary of records and metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Outcome {
@@ -62,6 +60,13 @@ impl Name {
     pub(crate) const fn is_plain(&self) -> bool {
         self.plain
     }
+}
+
+/// Whether a text is JSON as it stands, between quotes.
+pub(crate) fn is_plain(text: &str) -> bool {
+    // Looked at as a whole, so that the compiler takes many bytes at once: hardly any text has one of them.
+    let special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    !text.bytes().fold(false, |found, byte| found | special(byte))
 }
 
 impl From<&str> for Name {

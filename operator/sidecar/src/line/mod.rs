@@ -3,7 +3,7 @@
 
 #[cfg(test)]
 mod tests;
-pub(crate) mod write;
+mod write;
 
 use vox_routing::{Choice, Request};
 

@@ -4,7 +4,7 @@
 use uuid::Uuid;
 use vox_routing::Cost;
 
-use crate::record::Name;
+use crate::record::{Name, is_plain};
 
 /// Digits of a pico-USD behind the point.
 const DECIMALS: usize = 12;
@@ -56,13 +56,6 @@ fn quoted(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     out.extend_from_slice(text.as_bytes());
     out.push(b'"');
-}
-
-/// Whether a text is JSON as it stands, between quotes.
-pub(crate) fn is_plain(text: &str) -> bool {
-    // Looked at as a whole, so that the compiler takes many bytes at once: hardly any text has one of them.
-    let special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
-    !text.bytes().fold(false, |found, byte| found | special(byte))
 }
 
 macro_rules! whole_numbers {
