@@ -6,7 +6,7 @@ use clap::Parser as _;
 use vox_sidecar::config::Args;
 
 /// Allocating was the largest part of the gateway's own time with the system's allocator. This one takes a sixth less CPU
-/// for a request, and keeps up to 16 MB more resident after load.
+/// for a request.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
