@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 const _: () = assert!(
-    super::fnv1a(include_bytes!("../../orchestration/model-telemetry.v1.yaml")) == 0xe9d069a727d31b78_u64,
+    super::fnv1a(include_bytes!("../../orchestration/model-telemetry.v1.yaml")) == 0x9e496e01a6d08c96_u64,
     "contracts/orchestration/model-telemetry.v1.yaml changed: run `make generate`"
 );
 
