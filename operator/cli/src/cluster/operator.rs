@@ -249,7 +249,7 @@ impl<'a> Operator<'a> {
 
     fn failed(&self, reason: &str) -> Error {
         Error::Operator(format!(
-            "failed to read from the operator (pod {}/{}): {reason}; that pod's log says more",
+            "failed to ask the operator (pod {}/{}): {reason}; that pod's log says more",
             self.namespace, self.pod
         ))
     }
