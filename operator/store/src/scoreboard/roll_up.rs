@@ -59,12 +59,13 @@ impl Store {
         hours::count(&mut tx, &stale, rules.context_above).await?;
         hours::note(&mut tx, rules.context_above, now).await?;
         let (mut rows, mut observed) = (0, 0);
-        if cells.all || !cells.models.is_empty() {
+        let any = cells.all || !cells.models.is_empty();
+        if any {
             rows = compute(&mut tx, rules, &cells, now).await?;
         }
         // Catalogs change where no call comes, too.
         prices::listings(&mut tx).await?;
-        if cells.all || !cells.models.is_empty() {
+        if any {
             let models = (!cells.all).then_some(cells.models.as_slice());
             observed = prices::observe(&mut tx, rules, models, now).await?;
         }

@@ -89,7 +89,7 @@ async fn calls_from_before_a_new_list_price_tell_nothing_of_it() {
     store.roll_up(Pass::Live, &Rules::default()).await.unwrap();
     let told_of = |prices: &[ObservedPrice]| prices.first().map(|price| price.samples);
     assert_eq!(told_of(&store.observed_prices().await.unwrap()), Some(120));
-    // No call comes, and the catalog says another price.
+    // No new call comes, and the catalog says another price.
     sqlx::raw_sql(
         r#"INSERT INTO catalog_source (source_uid, namespace, name, provider, revision, upstream)
                VALUES ('hub', 'shop', 'hub', 'openrouter', 2, '{"provider": "openrouter", "baseUrl": "https://openrouter.ai/api/v1"}');
